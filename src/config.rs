@@ -1,0 +1,200 @@
+//! The plugin configuration, parsed once into types that cannot be wrong.
+//!
+//! [`Config::parse`] is the only way to one. It reads JSON, or the binary form
+//! of a `google.protobuf.Struct`, and reports every mistake at once, each with
+//! its path and never with a value. All text that a reply needs later
+//! (challenges, metadata documents, normal forms) is made here, so that nothing
+//! has to be composed while a request waits.
+
+mod parse;
+
+use core::time::Duration;
+
+use crate::access::Requirement;
+use crate::denial::Challenges;
+use crate::fields::NameSet;
+use crate::metadata::Documents;
+use crate::secret::Secret;
+use crate::servers::Servers;
+
+pub use parse::{ConfigErrors, Problem};
+
+/// One generation of the plugin configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Whom to ask about a token.
+    pub(crate) authorization_server: AuthorizationServer,
+    /// How long answers are kept.
+    pub(crate) cache: CachePolicy,
+    /// What one worker holds at most.
+    pub(crate) limits: Limits,
+    /// The servers, and which cluster belongs to which.
+    pub(crate) servers: Servers,
+    /// The metadata document for each well-known URL.
+    pub(crate) documents: Documents,
+    /// Origins of browser pages that may call, as they are in `Origin`.
+    pub(crate) allowed_origins: Vec<String>,
+    /// Header to set, and the claim to set it from. Names are lower case.
+    pub(crate) identity_headers: Vec<(String, String)>,
+    /// What happens to a request to a cluster that no server names.
+    pub(crate) unlisted_clusters: Unlisted,
+    /// Which part of the work this instance does.
+    pub(crate) role: Role,
+    /// Keys for session ids; the first one signs, all of them verify.
+    pub(crate) session_keys: Vec<Secret>,
+    /// Which audit records are log lines as well.
+    pub(crate) audit_log: AuditLog,
+    /// Tolerance for `exp` and `nbf`.
+    pub(crate) clock_skew: Duration,
+    /// The first 12 hex digits of the SHA-256 of the configuration as it came,
+    /// before any environment variable was put in.
+    pub(crate) fingerprint: String,
+}
+
+/// The authorization server and its introspection endpoint.
+#[derive(Debug)]
+pub(crate) struct AuthorizationServer {
+    /// The issuer identifier, compared with `iss` code point by code point.
+    pub(crate) issuer: String,
+    /// The introspection endpoint.
+    pub(crate) introspection: Endpoint,
+}
+
+/// RFC 7662 endpoint: what stays the same in every call to it.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// The URL as configured (part of the cache key).
+    pub(crate) url: String,
+    /// The Envoy cluster that reaches it.
+    pub(crate) cluster: String,
+    /// `:scheme` of the call.
+    pub(crate) scheme: String,
+    /// `:authority` of the call: host, and port where it is not the default.
+    pub(crate) authority: String,
+    /// `:path` of the call: path and query.
+    pub(crate) path: String,
+    /// How we authenticate.
+    pub(crate) auth: ClientAuth,
+    /// For the whole call, connecting and reading the answer included.
+    pub(crate) timeout: Duration,
+}
+
+/// RFC 6749 section 2.3, RFC 7662 section 2.1: how the call is authorized.
+#[derive(Debug)]
+pub(crate) enum ClientAuth {
+    /// `client_secret_basic`: the ready value of `Authorization`.
+    Basic {
+        /// `client_id`, part of the cache key.
+        client_id: String,
+        /// `Basic …`, id and secret form-encoded before they were joined.
+        authorization: Secret,
+    },
+    /// A bearer token of our own: the ready value of `Authorization`.
+    Bearer(Secret),
+    /// No authentication of ours.
+    None,
+    /// `client_secret_post`.
+    Post {
+        /// `client_id`, part of the cache key.
+        client_id: String,
+        /// `&client_id=…&client_secret=…`, form-encoded, to put behind `token`.
+        form: Secret,
+    },
+}
+
+/// How long answers are kept, and how many.
+#[derive(Debug)]
+pub(crate) struct CachePolicy {
+    /// Longest reuse of an active answer.
+    pub(crate) ttl: Duration,
+    /// Reuse of an inactive one.
+    pub(crate) negative_ttl: Duration,
+    /// Entries per worker, of each of the two kinds.
+    pub(crate) max_entries: usize,
+    /// How long past `ttl` an active answer may serve while nobody can be asked.
+    pub(crate) stale_if_error: Duration,
+    /// How often the token of a live stream is asked about again; zero is never.
+    pub(crate) recheck_streams: Duration,
+    /// How long the answer to a call may go on after its token has expired.
+    pub(crate) call_grace: Duration,
+}
+
+/// What one worker holds at most.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// Introspection calls under way.
+    pub(crate) in_flight: usize,
+    /// Requests that wait for one.
+    pub(crate) waiting: usize,
+    /// Bytes of kept claims.
+    pub(crate) cache_bytes: usize,
+    /// Bytes of one introspection answer.
+    pub(crate) answer: usize,
+}
+
+/// One MCP server behind the guard.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Its key under `servers`: 1 to 64 of `A-Za-z0-9_-`.
+    pub(crate) name: String,
+    /// Its canonical URI.
+    pub(crate) resource: Resource,
+    /// What a token has to have to be let in here.
+    pub(crate) requirement: Requirement,
+    /// Headers to set: lower-case name, value. Each name once.
+    pub(crate) default_headers: Vec<(String, Secret)>,
+    /// What to look for in tokens that come in and in responses that go out:
+    /// each credential of `default_headers` without its scheme word.
+    pub(crate) credentials: Vec<Secret>,
+    /// Request headers that never reach this server as they came.
+    pub(crate) strip: NameSet,
+    /// The challenges for requests to this server.
+    pub(crate) challenges: Challenges,
+}
+
+/// The canonical URI of an MCP server (RFC 8707 section 2), in parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    /// The whole, as configured.
+    pub(crate) uri: String,
+    /// `scheme://authority`, lower case, without a default port: what a page
+    /// of this server has in `Origin`.
+    pub(crate) origin: String,
+    /// Host, and port where it is not the scheme's default; lower case.
+    pub(crate) authority: String,
+    /// The path, without a lone `/`.
+    pub(crate) path: String,
+    /// `?` and the query, or nothing.
+    pub(crate) query: String,
+}
+
+/// `unlisted_clusters`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unlisted {
+    /// 403.
+    Deny,
+    /// Leave the request as it is.
+    Ignore,
+}
+
+/// `role`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Validates, strips and injects.
+    Gateway,
+    /// Strips and injects what a verifier let through.
+    Injector,
+    /// Validates and strips.
+    Verifier,
+}
+
+/// `audit_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuditLog {
+    /// Every decision.
+    All,
+    /// None.
+    Off,
+    /// Refusals.
+    Refused,
+}

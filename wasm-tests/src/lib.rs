@@ -1,0 +1,1 @@
+//! The test bench of `mcp-token-guard`.
