@@ -1,0 +1,258 @@
+//! Why a request is refused, and what the client is told of it.
+//!
+//! Every refusal of the crate is a [`Denial`]; its `match`es have no wildcard,
+//! so a new one has to be given a status, a word and a text before it compiles.
+
+use crate::access::Refusal;
+use crate::introspection::Undetermined;
+use crate::leak::Place;
+use crate::reply::LocalReply;
+
+/// Seconds after which a client may try again, where nobody else said.
+pub(crate) const RETRY_AFTER: u32 = 2;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// A claim that is to become a header could split one.
+    ClaimRefused,
+    /// The answer came from a cluster of another server.
+    ClusterMismatch,
+    /// The host failed us, or something that should not be possible happened.
+    Internal,
+    /// The token stands somewhere else in the request as well.
+    Leak(Place),
+    /// Not token68, or longer than a token may be.
+    MalformedToken,
+    /// The injector was reached without a verifier's mark.
+    NoMark,
+    /// Envoy has no cluster for the request.
+    NoRoute,
+    /// No token in the one place where we look.
+    NoToken,
+    /// `Origin` is not one of those that may call.
+    OriginRefused,
+    /// More waiting or in flight than one worker holds.
+    Overloaded,
+    /// The token is one of our own upstream credentials.
+    OwnCredential,
+    /// The authorization server says it is not good.
+    Inactive,
+    /// An active token that is not good here and now.
+    Refused(Refusal),
+    /// More than one `Authorization`.
+    SeveralCredentials,
+    /// A token in the header and by another method as well.
+    TokenTwice,
+    /// Nobody could say whether the token is good.
+    Undetermined(Undetermined),
+    /// The cluster belongs to several servers, and the path to none of them.
+    UnknownPath,
+    /// The session id was not given to this caller on this server.
+    UnknownSession,
+    /// No server has this cluster.
+    UnlistedCluster,
+    /// The upstream refused our credential.
+    UpstreamCredentialRejected,
+    /// Upstream's OAuth metadata.
+    WellKnown,
+    /// The mark names another server.
+    WrongMark,
+}
+
+/// How the client is told: status, `error`, and a text that tells no more than
+/// the row of the table.
+struct Row {
+    status: u16,
+    error: &'static str,
+    description: &'static str,
+}
+
+const INVALID_TOKEN: Row = Row {
+    status: 401,
+    error: "invalid_token",
+    description: "The access token is not valid for this server",
+};
+
+const UNAVAILABLE: Row = Row {
+    status: 503,
+    error: "temporarily_unavailable",
+    description: "The access token cannot be checked right now",
+};
+
+const MISMATCH: Row = Row {
+    status: 502,
+    error: "credential_cluster_mismatch",
+    description: "The request went another way than it was checked for",
+};
+
+impl Denial {
+    /// One word for metrics, logs and the audit record.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::ClaimRefused => "claim_refused",
+            Self::ClusterMismatch => "credential_cluster_mismatch",
+            Self::Internal => "internal_error",
+            Self::Leak(_) => "leak_blocked",
+            Self::MalformedToken => "malformed_token",
+            Self::NoMark => "no_mark",
+            Self::NoRoute => "no_route",
+            Self::NoToken => "no_token",
+            Self::OriginRefused => "origin_refused",
+            Self::Overloaded => "overloaded",
+            Self::OwnCredential => "own_credential",
+            Self::Inactive => "inactive",
+            Self::Refused(refusal) => match refusal {
+                Refusal::Expired => "expired",
+                Refusal::InsufficientScope => "insufficient_scope",
+                Refusal::NotYetValid => "not_yet_valid",
+                Refusal::SenderConstrained => "sender_constrained",
+                Refusal::WrongAudience => "wrong_audience",
+                Refusal::WrongIssuer => "wrong_issuer",
+                Refusal::WrongTokenType => "wrong_token_type",
+            },
+            Self::SeveralCredentials => "several_credentials",
+            Self::TokenTwice => "token_twice",
+            Self::Undetermined(_) => "introspection_failed",
+            Self::UnknownPath => "unknown_path",
+            Self::UnknownSession => "unknown_session",
+            Self::UnlistedCluster => "unlisted_cluster",
+            Self::UpstreamCredentialRejected => "upstream_credential_rejected",
+            Self::WellKnown => "well_known",
+            Self::WrongMark => "wrong_mark",
+        }
+    }
+
+    fn row(self) -> Row {
+        let (status, error, description) = match self {
+            Self::Inactive
+            | Self::MalformedToken
+            | Self::OwnCredential
+            | Self::Refused(
+                Refusal::Expired
+                | Refusal::NotYetValid
+                | Refusal::SenderConstrained
+                | Refusal::WrongAudience
+                | Refusal::WrongIssuer
+                | Refusal::WrongTokenType,
+            ) => return INVALID_TOKEN,
+            Self::Overloaded | Self::Undetermined(_) => return UNAVAILABLE,
+            Self::ClusterMismatch => return MISMATCH,
+            Self::ClaimRefused | Self::Internal => {
+                (500, "server_error", "The request could not be processed")
+            }
+            Self::Leak(_) => (
+                400,
+                "invalid_request",
+                "The access token may be in the Authorization header only",
+            ),
+            Self::NoMark | Self::WrongMark | Self::UnlistedCluster | Self::UnknownPath => {
+                (403, "access_denied", "There is no such MCP server here")
+            }
+            Self::NoRoute | Self::WellKnown => (404, "not_found", "There is nothing here"),
+            Self::NoToken => (401, "unauthorized", "An access token is needed"),
+            Self::OriginRefused => (403, "access_denied", "This origin may not call"),
+            Self::Refused(Refusal::InsufficientScope) => (
+                403,
+                "insufficient_scope",
+                "The access token lacks a scope that is needed",
+            ),
+            Self::SeveralCredentials => (
+                400,
+                "invalid_request",
+                "There may be one Authorization header only",
+            ),
+            Self::TokenTwice => (
+                400,
+                "invalid_request",
+                "The access token may be sent by one method only",
+            ),
+            Self::UnknownSession => (404, "not_found", "There is no such session"),
+            Self::UpstreamCredentialRejected => (
+                502,
+                "upstream_credential_rejected",
+                "The MCP server did not accept the gateway",
+            ),
+        };
+        Row {
+            status,
+            error,
+            description,
+        }
+    }
+
+    /// The answer to the client. `challenges` are those of the server that the
+    /// request is for, where it is for one; `origin` is set where a page of
+    /// that origin may read the answer.
+    pub(crate) fn reply(
+        self,
+        challenges: Option<&Challenges>,
+        origin: Option<&str>,
+    ) -> LocalReply {
+        let row = self.row();
+        let mut reply = LocalReply::new(row.status);
+        reply.header("cache-control", "no-store");
+        if let Some(challenge) = challenges.and_then(|all| all.for_denial(self)) {
+            reply.header("www-authenticate", challenge);
+        }
+        match self {
+            Self::Overloaded => reply.header("retry-after", &RETRY_AFTER.to_string()),
+            Self::Undetermined(undetermined) => {
+                reply.header("retry-after", &undetermined.retry_after.to_string());
+            }
+            _ => {}
+        }
+        reply.allow_origin(origin);
+        reply.json(format!(
+            r#"{{"error":"{}","error_description":"{}"}}"#,
+            row.error, row.description
+        ));
+        reply
+    }
+}
+
+/// The `WWW-Authenticate` values for one server, ready to send.
+///
+/// The order of parameters is that in which the MCP SDKs look for them with
+/// regular expressions; no description has a `=` in it (INTEROP-WA-order).
+#[derive(Debug)]
+pub(crate) struct Challenges {
+    insufficient_scope: String,
+    invalid_request: String,
+    invalid_token: String,
+    no_token: String,
+}
+
+impl Challenges {
+    /// Those of the server with this metadata URL and these required scopes.
+    pub(crate) fn new(metadata_url: &str, scopes: &[&str]) -> Self {
+        let mut base = format!(r#"Bearer resource_metadata="{metadata_url}""#);
+        if !scopes.is_empty() {
+            base.push_str(&format!(r#", scope="{}""#, scopes.join(" ")));
+        }
+        let with = |denial: Denial| {
+            let row = denial.row();
+            format!(
+                r#"{base}, error="{}", error_description="{}""#,
+                row.error, row.description
+            )
+        };
+        Self {
+            insufficient_scope: with(Denial::Refused(Refusal::InsufficientScope)),
+            invalid_request: with(Denial::SeveralCredentials),
+            invalid_token: with(Denial::Inactive),
+            no_token: base,
+        }
+    }
+
+    fn for_denial(&self, denial: Denial) -> Option<&str> {
+        let row = denial.row();
+        match row.error {
+            "unauthorized" => Some(&self.no_token),
+            "invalid_token" => Some(&self.invalid_token),
+            "insufficient_scope" => Some(&self.insufficient_scope),
+            "invalid_request" => Some(&self.invalid_request),
+            _ => None,
+        }
+    }
+}

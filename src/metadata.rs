@@ -1,0 +1,154 @@
+//! Protected resource metadata (RFC 9728), from the configuration alone.
+
+use std::collections::HashMap;
+
+use crate::config::{Resource, Server};
+use crate::head::{Head, Method};
+use crate::reply::LocalReply;
+use crate::servers::Servers;
+
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// The metadata URL of a resource: the well-known part goes between host and
+/// path (RFC 9728 section 3.1).
+pub(crate) fn url(resource: &Resource) -> String {
+    format!("{}{}", resource.origin, path_of(resource))
+}
+
+fn path_of(resource: &Resource) -> String {
+    format!("{WELL_KNOWN}{}{}", resource.path, resource.query)
+}
+
+/// The documents by the path at which they are asked for.
+#[derive(Debug)]
+pub(crate) struct Documents(HashMap<String, Vec<Document>>);
+
+#[derive(Debug)]
+struct Document {
+    authority: String,
+    body: String,
+    /// Whether it answers at this path for its own authority only.
+    own_authority_only: bool,
+}
+
+impl Documents {
+    /// Those of all servers, each with this authorization server.
+    pub(crate) fn new(issuer: &str, servers: &Servers) -> Self {
+        let mut documents: HashMap<String, Vec<Document>> = HashMap::new();
+        for server in servers.iter() {
+            let path = path_of(&server.resource);
+            documents.entry(path).or_default().push(Document {
+                authority: server.resource.authority.clone(),
+                body: body(issuer, server),
+                own_authority_only: false,
+            });
+        }
+        // The root is where clients look last. It answers for an authority
+        // that has one server only: with several it could be the wrong one's.
+        for server in servers.iter() {
+            let neighbours = servers
+                .iter()
+                .filter(|other| other.resource.authority == server.resource.authority);
+            if neighbours.count() > 1 || path_of(&server.resource) == WELL_KNOWN {
+                continue;
+            }
+            documents.entry(WELL_KNOWN.to_owned()).or_default().push(Document {
+                authority: server.resource.authority.clone(),
+                body: body(issuer, server),
+                own_authority_only: servers.iter().count() > 1,
+            });
+        }
+        Self(documents)
+    }
+
+    /// The answer to a request for a metadata document; none where the path is
+    /// not that of one. The path has to be exact: nothing else is exempt from
+    /// a token.
+    pub(crate) fn answer(&self, head: &Head<'_>) -> Option<LocalReply> {
+        let path = core::str::from_utf8(head.path).ok()?;
+        if !path.starts_with(WELL_KNOWN) {
+            return None;
+        }
+        let candidates = self.0.get(path)?;
+        let mut reply = match (Self::choose(candidates, head.authority), head.method) {
+            (None, _) => {
+                let mut reply = LocalReply::new(404);
+                reply.header("cache-control", "no-store");
+                reply.json(
+                    r#"{"error":"not_found","error_description":"There is nothing here"}"#
+                        .to_owned(),
+                );
+                reply
+            }
+            (Some(document), Method::Get | Method::Head) => {
+                let mut reply = LocalReply::new(200);
+                reply.header("cache-control", "public, max-age=3600");
+                reply.json(document.body.clone());
+                reply
+            }
+            (Some(_), Method::Options) => {
+                let mut reply = LocalReply::new(204);
+                reply.header("access-control-allow-methods", ALLOWED);
+                reply.header(
+                    "access-control-allow-headers",
+                    "Authorization, Accept, Content-Type, MCP-Protocol-Version",
+                );
+                reply.header("access-control-max-age", "3600");
+                reply
+            }
+            (Some(_), Method::Delete | Method::Post | Method::Other) => {
+                let mut reply = LocalReply::new(405);
+                reply.header("allow", ALLOWED);
+                reply.header("cache-control", "no-store");
+                reply
+            }
+        };
+        reply.header("access-control-allow-origin", "*");
+        Some(reply)
+    }
+
+    /// By `:authority` where several share the path.
+    fn choose<'a>(candidates: &'a [Document], authority: &[u8]) -> Option<&'a Document> {
+        if let [only] = candidates
+            && !only.own_authority_only
+        {
+            return Some(only);
+        }
+        candidates
+            .iter()
+            .find(|document| same_authority(&document.authority, authority))
+    }
+}
+
+const ALLOWED: &str = "GET, HEAD, OPTIONS";
+
+/// Whether `:authority` means the configured one, which has no default port.
+fn same_authority(ours: &str, theirs: &[u8]) -> bool {
+    [&b""[..], b":443", b":80"].iter().any(|port| {
+        theirs
+            .strip_suffix(*port)
+            .is_some_and(|host| host.eq_ignore_ascii_case(ours.as_bytes()))
+    })
+}
+
+/// RFC 9728 section 2; members without a value are left out (section 3.2).
+fn body(issuer: &str, server: &Server) -> String {
+    let mut document = serde_json::Map::new();
+    let mut put = |name: &str, value: serde_json::Value| {
+        document.insert(name.to_owned(), value);
+    };
+    put("resource", server.resource.uri.as_str().into());
+    put("resource_name", server.name.as_str().into());
+    put("authorization_servers", vec![issuer].into());
+    put("bearer_methods_supported", vec!["header"].into());
+    let scopes: Vec<&str> = server
+        .requirement
+        .scopes
+        .iter()
+        .map(|scope| scope.name.as_str())
+        .collect();
+    if !scopes.is_empty() {
+        put("scopes_supported", scopes.into());
+    }
+    serde_json::Value::Object(document).to_string()
+}

@@ -1,0 +1,304 @@
+//! Which server a request is for, by the cluster that Envoy chose for it.
+
+use std::collections::HashMap;
+
+use crate::config::Server;
+use crate::fields::percent_decode;
+
+/// A server of one generation of the configuration, by its place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ServerId(usize);
+
+/// All servers, and which cluster belongs to which.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    list: Vec<Server>,
+    exact: HashMap<String, Vec<ServerId>>,
+    patterns: Vec<(Pattern, ServerId)>,
+}
+
+/// What is found for a cluster and a path.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// One server.
+    Server(ServerId, &'a Server),
+    /// The cluster is listed, but the path is no server's on it.
+    UnknownPath,
+    /// No server has the cluster.
+    Unlisted,
+}
+
+/// A name of a cluster, as configured: exact, or with one `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClusterPattern {
+    /// This cluster.
+    Exact(String),
+    /// Every cluster that begins and ends so.
+    Pattern(Pattern),
+}
+
+/// What stands before and behind the `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    prefix: String,
+    suffix: String,
+}
+
+/// Two servers that cannot be told apart.
+#[derive(Debug)]
+pub(crate) struct Overlap {
+    /// Name of one server.
+    pub(crate) first: String,
+    /// Name of the other.
+    pub(crate) second: String,
+    /// Why.
+    pub(crate) reason: &'static str,
+}
+
+impl ClusterPattern {
+    /// Reads a configured name; the error is a sentence.
+    pub(crate) fn parse(name: &str) -> Result<Self, &'static str> {
+        match name.split_once('*') {
+            None if name.is_empty() => Err("is empty; give the name of an Envoy cluster"),
+            None => Ok(Self::Exact(name.to_owned())),
+            Some(("", "")) => {
+                Err("is a lone `*`, which would give the credential to every cluster; name the clusters")
+            }
+            Some((_, suffix)) if suffix.contains('*') => {
+                Err("has more than one `*`; a pattern may have one")
+            }
+            Some((prefix, suffix)) => Ok(Self::Pattern(Pattern {
+                prefix: prefix.to_owned(),
+                suffix: suffix.to_owned(),
+            })),
+        }
+    }
+}
+
+impl Pattern {
+    fn matches(&self, cluster: &str) -> bool {
+        cluster
+            .strip_prefix(self.prefix.as_str())
+            .is_some_and(|rest| rest.ends_with(self.suffix.as_str()))
+    }
+
+    /// Whether there can be a cluster that matches both.
+    fn overlaps(&self, other: &Self) -> bool {
+        let prefixes = self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
+        let suffixes = self.suffix.ends_with(&other.suffix) || other.suffix.ends_with(&self.suffix);
+        prefixes && suffixes
+    }
+}
+
+impl Servers {
+    /// The servers with their clusters, or every pair that cannot be told
+    /// apart.
+    pub(crate) fn new(servers: Vec<(Server, Vec<ClusterPattern>)>) -> Result<Self, Vec<Overlap>> {
+        let mut built = Self {
+            list: Vec::with_capacity(servers.len()),
+            exact: HashMap::new(),
+            patterns: Vec::new(),
+        };
+        for (server, clusters) in servers {
+            let id = ServerId(built.list.len());
+            built.list.push(server);
+            for cluster in clusters {
+                match cluster {
+                    ClusterPattern::Exact(name) => {
+                        let owners = built.exact.entry(name).or_default();
+                        if !owners.contains(&id) {
+                            owners.push(id);
+                        }
+                    }
+                    ClusterPattern::Pattern(pattern) => built.patterns.push((pattern, id)),
+                }
+            }
+        }
+        let overlaps = built.overlaps();
+        if overlaps.is_empty() {
+            Ok(built)
+        } else {
+            Err(overlaps)
+        }
+    }
+
+    fn overlaps(&self) -> Vec<Overlap> {
+        let mut overlaps = Vec::new();
+        let mut report = |first: ServerId, second: ServerId, reason| {
+            if let (Some(one), Some(other)) = (self.server(first), self.server(second)) {
+                overlaps.push(Overlap {
+                    first: one.name.clone(),
+                    second: other.name.clone(),
+                    reason,
+                });
+            }
+        };
+        for owners in self.exact.values() {
+            for (place, first) in owners.iter().enumerate() {
+                for second in owners.iter().skip(place.saturating_add(1)) {
+                    if self.path(*first) == self.path(*second) {
+                        report(
+                            *first,
+                            *second,
+                            "have the same cluster and the same path in `resource`, so no request can be told apart",
+                        );
+                    }
+                }
+            }
+        }
+        for (place, (one, first)) in self.patterns.iter().enumerate() {
+            for (other, second) in self.patterns.iter().skip(place.saturating_add(1)) {
+                if first != second && one.overlaps(other) {
+                    report(*first, *second, "have cluster patterns that overlap");
+                }
+            }
+        }
+        overlaps
+    }
+
+    fn path(&self, id: ServerId) -> Option<&str> {
+        self.server(id).map(|server| server.resource.path.as_str())
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Server> {
+        self.list.iter()
+    }
+
+    /// The server with this id.
+    pub(crate) fn server(&self, id: ServerId) -> Option<&Server> {
+        self.list.get(id.0)
+    }
+
+    /// The server with this name.
+    pub(crate) fn by_name(&self, name: &[u8]) -> Option<ServerId> {
+        self.list
+            .iter()
+            .position(|server| server.name.as_bytes() == name)
+            .map(ServerId)
+    }
+
+    /// Whether some server has the cluster.
+    pub(crate) fn lists(&self, cluster: &str) -> bool {
+        !self.owners(cluster).is_empty()
+    }
+
+    /// Whether the cluster is this server's (possibly among others).
+    pub(crate) fn belongs(&self, cluster: &str, id: ServerId) -> bool {
+        self.owners(cluster).contains(&id)
+    }
+
+    /// The server that a request with this cluster and `:path` is for.
+    pub(crate) fn find(&self, cluster: &str, path: &[u8]) -> Found<'_> {
+        let owners = self.owners(cluster);
+        let id = match owners {
+            [] => return Found::Unlisted,
+            [only] => Some(*only),
+            several => self.by_path(several, path),
+        };
+        match id.and_then(|id| self.server(id).map(|server| (id, server))) {
+            Some((id, server)) => Found::Server(id, server),
+            None => Found::UnknownPath,
+        }
+    }
+
+    /// An exact name goes before a pattern.
+    fn owners(&self, cluster: &str) -> &[ServerId] {
+        if let Some(owners) = self.exact.get(cluster) {
+            return owners;
+        }
+        self.patterns
+            .iter()
+            .find(|(pattern, _)| pattern.matches(cluster))
+            .map_or(&[], |(_, id)| core::slice::from_ref(id))
+    }
+
+    /// The longest `resource` path that is a whole-segment prefix.
+    fn by_path(&self, owners: &[ServerId], path: &[u8]) -> Option<ServerId> {
+        let path = path.split(|byte| matches!(byte, b'?' | b'#')).next()?;
+        if !is_plain(path) {
+            return None;
+        }
+        owners
+            .iter()
+            .filter_map(|id| self.path(*id).map(|prefix| (*id, prefix)))
+            .filter(|(_, prefix)| {
+                let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+                path.strip_prefix(prefix.as_bytes())
+                    .is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+            })
+            .max_by_key(|(_, prefix)| prefix.len())
+            .map(|(id, _)| id)
+    }
+}
+
+/// Whether a path means the same to everybody: no dot segments, no empty ones,
+/// and nothing escaped that would make any. Where the path chooses the server,
+/// one that the upstream could read in another way chooses none.
+fn is_plain(path: &[u8]) -> bool {
+    let decoded = percent_decode(path);
+    let separators = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'/').count();
+    if separators(&decoded) != separators(path) || decoded.contains(&b'\\') {
+        return false;
+    }
+    let mut segments = decoded.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or(b"");
+        let last = segments.peek().is_none();
+        if matches!(name, b"." | b"..") || (name.is_empty() && !(last && segment.is_empty())) {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(name: &str) -> Pattern {
+        match ClusterPattern::parse(name).unwrap() {
+            ClusterPattern::Pattern(pattern) => pattern,
+            ClusterPattern::Exact(_) => panic!("{name} is exact"),
+        }
+    }
+
+    #[test]
+    fn a_pattern_matches_what_begins_and_ends_so() {
+        let subsets = pattern("outbound|443|*|mcp.example.com");
+        assert!(subsets.matches("outbound|443||mcp.example.com"));
+        assert!(subsets.matches("outbound|443|v1|mcp.example.com"));
+        assert!(!subsets.matches("outbound|80||mcp.example.com"));
+        // What stands before and behind may not share characters.
+        assert!(!pattern("aba*aba").matches("aba"));
+        assert!(!pattern("ab*ba").matches("aba"));
+    }
+
+    #[test]
+    fn a_lone_or_second_star_is_refused() {
+        for name in ["*", "a*b*", "**", ""] {
+            assert!(ClusterPattern::parse(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_when_one_name_can_match_both() {
+        assert!(pattern("a*").overlaps(&pattern("ab*")));
+        assert!(pattern("a*").overlaps(&pattern("*z")));
+        assert!(!pattern("a*x").overlaps(&pattern("a*y")));
+        assert!(!pattern("a*").overlaps(&pattern("b*")));
+    }
+
+    #[test]
+    fn a_path_that_can_be_read_in_two_ways_is_not_plain() {
+        for path in ["/a/b", "/a/", "/", "/a;x/b", "/a%20b", ""] {
+            assert!(is_plain(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "/a/../b", "/a/..", "/a/%2e%2e/b", "/a%2fb", "/a//b", "/a\\b", "/a/%5cb", "/a/..;x/b",
+            "/./a", "/a/;x/b",
+        ] {
+            assert!(!is_plain(path.as_bytes()), "{path}");
+        }
+    }
+}
