@@ -2,10 +2,36 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build
+.PHONY: help build run demo test lint clippy envoy deny
+
+# The first of four ports for `make run` and `make demo`.
+PORT ?= 18000
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-build: ## the filter, as shipped: target/wasm32-wasip1/release/mcp_token_guard.wasm
+build: ## build the filter: target/wasm32-wasip1/release/mcp_token_guard.wasm
 	cargo run --package pack
+
+run: build ## show it: Envoy with the filter between an MCP client and an MCP server, until Ctrl-C
+	@envoy=$$(envoy/get) && ENVOY=$$envoy cargo run --package mcp-token-guard-tests --bin demo -- --port $(PORT) --stay
+
+demo: build ## the same, but exit when it has been shown: 0 if all went as said
+	@envoy=$$(envoy/get) && ENVOY=$$envoy cargo run --package mcp-token-guard-tests --bin demo -- --port $(PORT)
+
+test: build ## run every test: units, the native core, an in-process Wasm host, real Envoy
+	@envoy=$$(envoy/get) && ENVOY=$$envoy cargo test --workspace
+
+lint: clippy ## check format, lints and docs
+	cargo fmt --all --check
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --target wasm32-wasip1 -- -D warnings
+
+envoy: ## get Envoy, and print where it is
+	@envoy/get
+
+deny: ## check licences and sources of the crates (needs cargo-deny)
+	cargo deny check bans licenses sources
