@@ -1,1 +1,3 @@
 //! The test bench of `mcp-token-guard`.
+
+pub mod scenario;

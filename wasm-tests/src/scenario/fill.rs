@@ -1,0 +1,124 @@
+//! Placeholders in scenarios, and what they stand for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Body, Field, Reply, Scenario};
+
+/// What the placeholders of one run of one scenario stand for.
+#[derive(Clone, Debug)]
+pub struct Vars(BTreeMap<String, Vec<u8>>);
+
+impl Scenario {
+    /// The placeholders that are known before the first step.
+    #[must_use]
+    pub fn vars(&self) -> Vars {
+        self.vars_of_run("")
+    }
+
+    /// As [`Scenario::vars`], with tokens that differ for each `run`, so that
+    /// one scenario can be run more than once in one VM.
+    #[must_use]
+    pub fn vars_of_run(&self, run: &str) -> Vars {
+        let mut vars = Vars(BTreeMap::new());
+        for token in ["T", "U"] {
+            let text = format!("kanarie-{token}-{run}{}+/~==", self.name);
+            vars.set(&format!("{token}%"), percent_encoded(text.as_bytes()).into());
+            vars.set(&format!("{token}+"), form_encoded(text.as_bytes()).into());
+            vars.set(token, text.into());
+        }
+        vars
+    }
+}
+
+impl Vars {
+    /// Lets `{name}` stand for `value`.
+    pub fn set(&mut self, name: &str, value: Vec<u8>) {
+        self.0.insert(format!("{{{name}}}"), value);
+    }
+
+    /// The tokens of this run, raw.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<&[u8]> {
+        ["{T}", "{U}"].iter().filter_map(|name| self.0.get(*name)).map(Vec::as_slice).collect()
+    }
+
+    /// `bytes` with every known placeholder replaced.
+    #[must_use]
+    pub fn fill(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut filled = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        'next: while let Some(&first) = rest.first() {
+            for (placeholder, value) in &self.0 {
+                if let Some(behind) = rest.strip_prefix(placeholder.as_bytes()) {
+                    filled.extend_from_slice(value);
+                    rest = behind;
+                    continue 'next;
+                }
+            }
+            filled.push(first);
+            rest = &rest[1..];
+        }
+        filled
+    }
+
+    /// Fields with every known placeholder replaced, as name and value.
+    #[must_use]
+    pub fn fields(&self, fields: &[Field]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        fields.iter().map(|f| (self.fill(&f.name), self.fill(&f.value))).collect()
+    }
+
+    /// The content of a reply, at `now` in seconds since 1970.
+    #[must_use]
+    pub fn body(&self, reply: &Reply, now: f64) -> Vec<u8> {
+        match &reply.body {
+            Body::Bytes(bytes) => self.fill(bytes),
+            Body::Json(value) => self.fill(at(value, now).to_string().as_bytes()),
+        }
+    }
+}
+
+/// `value` with strings such as `@now+300` replaced by numbers.
+fn at(value: &Value, now: f64) -> Value {
+    match value {
+        Value::String(text) => match text.strip_prefix("@now") {
+            Some(offset) => {
+                let seconds = now + offset.parse::<f64>().unwrap_or(0.0);
+                // Whole numbers are what authorization servers send.
+                if offset.contains('.') { seconds.into() } else { (seconds as i64).into() }
+            }
+            None => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(|item| at(item, now)).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(k, v)| (k.clone(), at(v, now))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// Every byte as `%XX`.
+fn percent_encoded(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "%{byte:02X}");
+        text
+    })
+}
+
+/// `application/x-www-form-urlencoded` (RFC 6749 appendix B).
+pub(super) fn form_encoded(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, &byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => {
+                text.push(byte.into());
+            }
+            b' ' => text.push('+'),
+            _ => {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+        text
+    })
+}

@@ -1,0 +1,39 @@
+//! The scenarios themselves, by what they are about.
+
+mod tokens;
+
+use super::Scenario;
+
+/// All scenarios. Names are unique.
+#[must_use]
+pub fn scenarios() -> Vec<Scenario> {
+    [tokens::scenarios()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::scenarios;
+
+    #[test]
+    fn names_are_unique_and_every_scenario_proves_something() {
+        let mut names = BTreeSet::new();
+        for scenario in scenarios() {
+            assert!(names.insert(scenario.name), "{} twice", scenario.name);
+            assert!(!scenario.proves.is_empty(), "{} proves nothing", scenario.name);
+            assert!(!scenario.steps.is_empty(), "{} has no step", scenario.name);
+            assert!(scenario.steps.iter().all(|step| step.expect.status != 0));
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_configuration_means_one_configuration() {
+        let mut seen = BTreeMap::new();
+        for scenario in scenarios() {
+            let value = scenario.configuration.value();
+            let known = seen.entry(scenario.configuration.name).or_insert_with(|| value.clone());
+            assert_eq!(*known, value, "{}", scenario.configuration.name);
+        }
+    }
+}
