@@ -1,3 +1,7 @@
 //! The test bench of `mcp-token-guard`.
 
+pub mod client;
+pub mod envoy;
+pub mod module;
+pub mod peers;
 pub mod scenario;

@@ -135,24 +135,62 @@ pub enum To {
 /// The route table; the first match counts, and what matches nothing has no
 /// route.
 pub const ROUTES: &[Route] = &[
-    Route { prefix: "/github", to: To::Cluster("alpha") },
-    Route { prefix: "/linear", to: To::Cluster("beta") },
-    Route { prefix: "/plain", to: To::Cluster("gamma-1") },
-    Route { prefix: "/shared", to: To::Cluster("shared") },
-    Route { prefix: "/unaimed", to: To::Cluster("delta-2") },
-    Route { prefix: "/single", to: To::Cluster("epsilon") },
-    Route { prefix: "/unlisted", to: To::Cluster("zeta") },
-    Route { prefix: "/direct", to: To::Direct },
-    Route { prefix: "/moved", to: To::Redirect },
-    Route { prefix: "/.well-known/", to: To::Cluster("alpha") },
-    Route { prefix: "/oauth", to: To::Cluster("alpha") },
-    Route { prefix: "/healthz", to: To::Cluster("alpha") },
+    Route {
+        prefix: "/github",
+        to: To::Cluster("alpha"),
+    },
+    Route {
+        prefix: "/linear",
+        to: To::Cluster("beta"),
+    },
+    Route {
+        prefix: "/plain",
+        to: To::Cluster("gamma-1"),
+    },
+    Route {
+        prefix: "/shared",
+        to: To::Cluster("shared"),
+    },
+    Route {
+        prefix: "/unaimed",
+        to: To::Cluster("delta-2"),
+    },
+    Route {
+        prefix: "/single",
+        to: To::Cluster("epsilon"),
+    },
+    Route {
+        prefix: "/unlisted",
+        to: To::Cluster("zeta"),
+    },
+    Route {
+        prefix: "/direct",
+        to: To::Direct,
+    },
+    Route {
+        prefix: "/moved",
+        to: To::Redirect,
+    },
+    Route {
+        prefix: "/.well-known/",
+        to: To::Cluster("alpha"),
+    },
+    Route {
+        prefix: "/oauth",
+        to: To::Cluster("alpha"),
+    },
+    Route {
+        prefix: "/healthz",
+        to: To::Cluster("alpha"),
+    },
 ];
 
 /// The cluster that the route table picks for a path.
 #[must_use]
 pub fn route_of(path: &[u8]) -> Option<&'static str> {
-    let route = ROUTES.iter().find(|route| path.starts_with(route.prefix.as_bytes()))?;
+    let route = ROUTES
+        .iter()
+        .find(|route| path.starts_with(route.prefix.as_bytes()))?;
     match route.to {
         To::Cluster(cluster) => Some(cluster),
         To::Direct | To::Redirect => None,
@@ -160,7 +198,10 @@ pub fn route_of(path: &[u8]) -> Option<&'static str> {
 }
 
 /// The base configuration itself.
-pub(super) const BASE: Configuration = Configuration { name: "base", patch: |_| () };
+pub(super) const BASE: Configuration = Configuration {
+    name: "base",
+    patch: |_| (),
+};
 
 /// `resource` of the servers of the base configuration, by the beginning of the
 /// path.
@@ -179,7 +220,9 @@ pub(super) fn default_claims(path: &[u8]) -> Value {
     let resource = RESOURCES
         .iter()
         .find(|(prefix, _)| path.starts_with(prefix.as_bytes()))
-        .map_or("https://gateway.example.com/github/mcp", |(_, resource)| resource);
+        .map_or("https://gateway.example.com/github/mcp", |(_, resource)| {
+            resource
+        });
     json!({
         "active": true,
         "token_type": "Bearer",

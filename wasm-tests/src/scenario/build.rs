@@ -12,7 +12,13 @@ use super::{
 
 /// A scenario under the base configuration, without steps yet.
 pub(super) fn rule(name: &'static str, proves: &'static [&'static str]) -> Scenario {
-    Scenario { name, proves, configuration: BASE, reach: Reach::Everywhere, steps: Vec::new() }
+    Scenario {
+        name,
+        proves,
+        configuration: BASE,
+        reach: Reach::Everywhere,
+        steps: Vec::new(),
+    }
 }
 
 impl Scenario {
@@ -150,8 +156,11 @@ impl Request {
         let cluster = self.cluster();
         let headers = injected(cluster, &self.path);
         let mut step = self.step().status(200).calls(1);
-        step.expect.upstream =
-            Upstream::One(Arrived { cluster, headers, ..Arrived::default() });
+        step.expect.upstream = Upstream::One(Arrived {
+            cluster,
+            headers,
+            ..Arrived::default()
+        });
         step
     }
 
@@ -223,7 +232,9 @@ impl Step {
 
     /// The client gets one such field, which contains this.
     pub(super) fn gets_in(mut self, name: &'static str, part: impl AsRef<[u8]>) -> Self {
-        self.expect.headers.push(Check::Contains(name, part.as_ref().to_vec()));
+        self.expect
+            .headers
+            .push(Check::Contains(name, part.as_ref().to_vec()));
         self
     }
 
@@ -235,7 +246,9 @@ impl Step {
 
     /// The client gets no such field that contains this.
     pub(super) fn lacks(mut self, name: &'static str, part: impl AsRef<[u8]>) -> Self {
-        self.expect.headers.push(Check::Lacks(name, part.as_ref().to_vec()));
+        self.expect
+            .headers
+            .push(Check::Lacks(name, part.as_ref().to_vec()));
         self
     }
 
@@ -250,7 +263,8 @@ impl Step {
     pub(super) fn sees(self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         let check = is(name, value);
         self.arrived(|arrived| {
-            let names_it = |c: &Check| matches!(c, Check::Absent(n) | Check::Is(n, _) if *n == name);
+            let names_it =
+                |c: &Check| matches!(c, Check::Absent(n) | Check::Is(n, _) if *n == name);
             arrived.headers.retain(|c| !names_it(c));
             arrived.headers.push(check);
         })
@@ -271,8 +285,10 @@ impl Step {
         match &mut self.expect.upstream {
             Upstream::One(arrived) | Upstream::Untouched(arrived) => change(arrived),
             Upstream::Nothing | Upstream::NoToken => {
-                let mut arrived =
-                    Arrived { cluster: self.request.cluster(), ..Arrived::default() };
+                let mut arrived = Arrived {
+                    cluster: self.request.cluster(),
+                    ..Arrived::default()
+                };
                 change(&mut arrived);
                 self.expect.upstream = Upstream::One(arrived);
             }
@@ -283,7 +299,10 @@ impl Step {
     /// The guard leaves the request alone.
     pub(super) fn untouched(mut self) -> Self {
         let cluster = self.request.cluster();
-        self.expect.upstream = Upstream::Untouched(Arrived { cluster, ..Arrived::default() });
+        self.expect.upstream = Upstream::Untouched(Arrived {
+            cluster,
+            ..Arrived::default()
+        });
         self.status(200)
     }
 
@@ -302,7 +321,10 @@ impl Step {
 
 /// A field.
 pub(super) fn field(name: &str, value: impl AsRef<[u8]>) -> Field {
-    Field { name: name.into(), value: value.as_ref().to_vec() }
+    Field {
+        name: name.into(),
+        value: value.as_ref().to_vec(),
+    }
 }
 
 /// Exactly one such field.
@@ -313,7 +335,12 @@ pub(super) fn is(name: &'static str, value: impl AsRef<[u8]>) -> Check {
 /// A response without fields or content.
 #[must_use]
 pub fn status(status: u16) -> Reply {
-    Reply { status, headers: Vec::new(), body: Body::Bytes(Vec::new()), trailers: Vec::new() }
+    Reply {
+        status,
+        headers: Vec::new(),
+        body: Body::Bytes(Vec::new()),
+        trailers: Vec::new(),
+    }
 }
 
 impl Reply {

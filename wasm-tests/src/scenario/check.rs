@@ -69,7 +69,10 @@ impl Step {
     /// Keeps what the step says to keep for later steps.
     pub fn keep(&self, vars: &mut Vars, seen: &Observed) {
         for (field, placeholder) in &self.expect.capture {
-            let value = values(&seen.headers, field).first().copied().unwrap_or_default();
+            let value = values(&seen.headers, field)
+                .first()
+                .copied()
+                .unwrap_or_default();
             vars.set(placeholder, value.to_vec());
         }
     }
@@ -110,7 +113,10 @@ impl Check {
             }
             Check::Absent(name) => format!("`{name}` is to be absent"),
             Check::Contains(name, part) => {
-                format!("`{name}` is to be there once and contain {:?}", text(&vars.fill(part)))
+                format!(
+                    "`{name}` is to be there once and contain {:?}",
+                    text(&vars.fill(part))
+                )
             }
             Check::Lacks(name, part) => {
                 format!("`{name}` is not to contain {:?}", text(&vars.fill(part)))
@@ -143,7 +149,7 @@ fn values<'a>(headers: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Vec<&'a [u8]> {
 
 /// Whether `needle` is somewhere in `bytes`.
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || bytes.windows(needle.len()).any(|window| window == needle)
+    memchr::memmem::find(bytes, needle).is_some()
 }
 
 /// Bytes for a person to read.
@@ -158,16 +164,14 @@ pub fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&first, behind)) = rest.split_first() {
-        let hex = |i: usize| behind.get(i).and_then(|b| char::from(*b).to_digit(16));
-        if first == b'%'
-            && let (Some(high), Some(low)) = (hex(0), hex(1))
-        {
-            decoded.push((high * 16 + low) as u8);
-            rest = &behind[2..];
-        } else {
-            decoded.push(first);
-            rest = behind;
-        }
+        let pair = behind.get(..2).filter(|_| first == b'%').and_then(|hex| {
+            let hex = str::from_utf8(hex)
+                .ok()
+                .filter(|hex| !hex.starts_with('+'))?;
+            u8::from_str_radix(hex, 16).ok()
+        });
+        decoded.push(pair.unwrap_or(first));
+        rest = if pair.is_some() { &behind[2..] } else { behind };
     }
     decoded
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Body, Field, Reply, Scenario};
+use super::{Answer, Body, Field, Reply, Request, Scenario};
 
 /// What the placeholders of one run of one scenario stand for.
 #[derive(Clone, Debug)]
@@ -25,7 +25,10 @@ impl Scenario {
         let mut vars = Vars(BTreeMap::new());
         for token in ["T", "U"] {
             let text = format!("kanarie-{token}-{run}{}+/~==", self.name);
-            vars.set(&format!("{token}%"), percent_encoded(text.as_bytes()).into());
+            vars.set(
+                &format!("{token}%"),
+                percent_encoded(text.as_bytes()).into(),
+            );
             vars.set(&format!("{token}+"), form_encoded(text.as_bytes()).into());
             vars.set(token, text.into());
         }
@@ -42,7 +45,11 @@ impl Vars {
     /// The tokens of this run, raw.
     #[must_use]
     pub fn tokens(&self) -> Vec<&[u8]> {
-        ["{T}", "{U}"].iter().filter_map(|name| self.0.get(*name)).map(Vec::as_slice).collect()
+        ["{T}", "{U}"]
+            .iter()
+            .filter_map(|name| self.0.get(*name))
+            .map(Vec::as_slice)
+            .collect()
     }
 
     /// `bytes` with every known placeholder replaced.
@@ -64,18 +71,64 @@ impl Vars {
         filled
     }
 
-    /// Fields with every known placeholder replaced, as name and value.
+    /// Fields with every known placeholder replaced.
     #[must_use]
-    pub fn fields(&self, fields: &[Field]) -> Vec<(Vec<u8>, Vec<u8>)> {
-        fields.iter().map(|f| (self.fill(&f.name), self.fill(&f.value))).collect()
+    pub fn fields(&self, fields: &[Field]) -> Vec<Field> {
+        let fill = |f: &Field| Field {
+            name: self.fill(&f.name),
+            value: self.fill(&f.value),
+        };
+        fields.iter().map(fill).collect()
     }
 
-    /// The content of a reply, at `now` in seconds since 1970.
+    /// A request with every known placeholder replaced.
     #[must_use]
-    pub fn body(&self, reply: &Reply, now: f64) -> Vec<u8> {
-        match &reply.body {
-            Body::Bytes(bytes) => self.fill(bytes),
-            Body::Json(value) => self.fill(at(value, now).to_string().as_bytes()),
+    pub fn request(&self, request: &Request) -> Request {
+        Request {
+            method: self.fill(&request.method),
+            path: self.fill(&request.path),
+            authority: self.fill(&request.authority),
+            headers: self.fields(&request.headers),
+            body: self.fill(&request.body),
+            trailers: self.fields(&request.trailers),
+        }
+    }
+
+    /// A reply as bytes, at `now` in seconds since 1970.
+    #[must_use]
+    pub fn reply(&self, reply: &Reply, now: f64) -> Reply {
+        Reply {
+            status: reply.status,
+            headers: self.fields(&reply.headers),
+            body: Body::Bytes(match &reply.body {
+                Body::Bytes(bytes) => self.fill(bytes),
+                Body::Json(value) => self.fill(at(value, now).to_string().as_bytes()),
+            }),
+            trailers: self.fields(&reply.trailers),
+        }
+    }
+
+    /// As [`Vars::reply`], for what an authorization server does.
+    #[must_use]
+    pub fn answer(&self, answer: &Answer, now: f64) -> Answer {
+        match answer {
+            Answer::Reply(reply) => Answer::Reply(self.reply(reply, now)),
+            Answer::Refused
+            | Answer::ResetBeforeHeaders
+            | Answer::ResetAfterHeaders
+            | Answer::Hang
+            | Answer::Trickle => answer.clone(),
+        }
+    }
+}
+
+impl Body {
+    /// The bytes of a body that has been filled in.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Body::Bytes(bytes) => bytes.clone(),
+            Body::Json(value) => value.to_string().into_bytes(),
         }
     }
 }
@@ -87,16 +140,28 @@ fn at(value: &Value, now: f64) -> Value {
             Some(offset) => {
                 let seconds = now + offset.parse::<f64>().unwrap_or(0.0);
                 // Whole numbers are what authorization servers send.
-                if offset.contains('.') { seconds.into() } else { (seconds as i64).into() }
+                if offset.contains('.') {
+                    seconds.into()
+                } else {
+                    whole(seconds)
+                }
             }
             None => value.clone(),
         },
         Value::Array(items) => items.iter().map(|item| at(item, now)).collect(),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(k, v)| (k.clone(), at(v, now))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(k, v)| (k.clone(), at(v, now)))
+                .collect(),
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
+}
+
+/// A number without its fraction, as JSON without a point.
+fn whole(seconds: f64) -> Value {
+    serde_json::from_str(&format!("{:.0}", seconds.floor())).unwrap_or(Value::Null)
 }
 
 /// Every byte as `%XX`.

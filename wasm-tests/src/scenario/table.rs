@@ -21,7 +21,11 @@ mod tests {
         let mut names = BTreeSet::new();
         for scenario in scenarios() {
             assert!(names.insert(scenario.name), "{} twice", scenario.name);
-            assert!(!scenario.proves.is_empty(), "{} proves nothing", scenario.name);
+            assert!(
+                !scenario.proves.is_empty(),
+                "{} proves nothing",
+                scenario.name
+            );
             assert!(!scenario.steps.is_empty(), "{} has no step", scenario.name);
             assert!(scenario.steps.iter().all(|step| step.expect.status != 0));
         }
@@ -32,7 +36,9 @@ mod tests {
         let mut seen = BTreeMap::new();
         for scenario in scenarios() {
             let value = scenario.configuration.value();
-            let known = seen.entry(scenario.configuration.name).or_insert_with(|| value.clone());
+            let known = seen
+                .entry(scenario.configuration.name)
+                .or_insert_with(|| value.clone());
             assert_eq!(*known, value, "{}", scenario.configuration.name);
         }
     }

@@ -23,13 +23,20 @@ pub(super) fn complaint(value: &[u8]) -> Option<String> {
             return wrong("a quote that does not end");
         };
         let content = &quoted[..end];
-        if content.is_empty() || !content.iter().all(|b| matches!(b, 0x20..=0x7e) && *b != b'\\') {
+        if content.is_empty()
+            || !content
+                .iter()
+                .all(|b| matches!(b, 0x20..=0x7e) && *b != b'\\')
+        {
             return wrong("a value with bytes that it must not have");
         }
         if name == b"error_description" && content.contains(&b'=') {
             return wrong("a description that clients could take for a parameter");
         }
-        let Some(found) = ORDER[place..].iter().position(|known| known.as_bytes() == name) else {
+        let Some(found) = ORDER[place..]
+            .iter()
+            .position(|known| known.as_bytes() == name)
+        else {
             return wrong("a parameter that is unknown, repeated or out of order");
         };
         place += found + 1;
@@ -65,7 +72,7 @@ mod tests {
             &b"Bearer"[..],
             b"Bearer ",
             br#"Basic realm="x""#,
-            br#"Bearer scope=mcp"#,
+            br"Bearer scope=mcp",
             br#"Bearer scope="a", scope="a""#,
             br#"Bearer scope="a", resource_metadata="u""#,
             br#"Bearer scope="a"; error="b""#,

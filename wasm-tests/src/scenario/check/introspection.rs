@@ -30,7 +30,10 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
     let calls = &seen.introspections;
     if !step.expect.introspections.allows(calls.len()) {
         let expected = step.expect.introspections;
-        found.push(format!("introspections: {expected:?} expected, {} made", calls.len()));
+        found.push(format!(
+            "introspections: {expected:?} expected, {} made",
+            calls.len()
+        ));
     }
     for call in calls {
         found.extend(always(call, vars));
@@ -49,7 +52,10 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
 /// What holds for every call: RFC7662-2.1-a to -e, RFC6749-2.3-a, RFC9110-7.2-a.
 fn always(call: &Message, vars: &Vars) -> Vec<String> {
     let fixed = [
-        Check::Is("content-type", b"application/x-www-form-urlencoded".to_vec()),
+        Check::Is(
+            "content-type",
+            b"application/x-www-form-urlencoded".to_vec(),
+        ),
         Check::Is("accept", b"application/json".to_vec()),
         Check::Is("host", b"127.0.0.1".to_vec()),
     ];
@@ -63,7 +69,10 @@ fn always(call: &Message, vars: &Vars) -> Vec<String> {
     let tokens: Vec<_> = form.iter().filter(|(name, _)| name == b"token").collect();
     match tokens[..] {
         [(_, token)] if vars.tokens().contains(&&token[..]) => {}
-        _ => found.push(format!("introspection: no single token in {}", text(&call.body))),
+        _ => found.push(format!(
+            "introspection: no single token in {}",
+            text(&call.body)
+        )),
     }
     let in_header = !values(&call.headers, "authorization").is_empty();
     if in_header && form.iter().any(|(name, _)| name == b"client_secret") {
@@ -86,20 +95,25 @@ fn pseudo(call: &Message, name: &str, value: &[u8]) -> Option<String> {
         _ => &call.body,
     };
     let (expected, shown) = (text(value), text(got));
-    (got != value)
-        .then(|| format!("introspection: `{name}` is to be {expected:?}, is {shown:?}"))
+    (got != value).then(|| format!("introspection: `{name}` is to be {expected:?}, is {shown:?}"))
 }
 
 /// The parameters of a form body, decoded.
 fn form(body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let decode = |bytes: &[u8]| {
-        let spaced: Vec<u8> = bytes.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+        let spaced: Vec<u8> = bytes
+            .iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect();
         percent_decoded(&spaced)
     };
     body.split(|b| *b == b'&')
         .map(|pair| {
             let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
-            (decode(&pair[..at]), decode(pair.get(at + 1..).unwrap_or_default()))
+            (
+                decode(&pair[..at]),
+                decode(pair.get(at + 1..).unwrap_or_default()),
+            )
         })
         .collect()
 }

@@ -17,9 +17,22 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
         let (right, got, body) = (expect.status, seen.status, text(&seen.body));
         found.push(format!("status: {right} expected, got {got}: {body}"));
     }
-    found.extend(expect.headers.iter().filter_map(|c| c.complaint("reply", vars, &seen.headers)));
-    found.extend(expect.body.iter().filter_map(|check| content(check, vars, &seen.body)));
-    let refused = expect.body.iter().any(|check| matches!(check, BodyCheck::Error(_)));
+    found.extend(
+        expect
+            .headers
+            .iter()
+            .filter_map(|c| c.complaint("reply", vars, &seen.headers)),
+    );
+    found.extend(
+        expect
+            .body
+            .iter()
+            .filter_map(|check| content(check, vars, &seen.body)),
+    );
+    let refused = expect
+        .body
+        .iter()
+        .any(|check| matches!(check, BodyCheck::Error(_)));
     if refused {
         found.extend(refusal(vars, seen));
     }
@@ -42,9 +55,10 @@ fn content(check: &BodyCheck, vars: &Vars, body: &[u8]) -> Option<String> {
         BodyCheck::Error(error) => (json()["error"] == *error, format!("have `error` {error}")),
         BodyCheck::Json(value) => (json() == *value, format!("be {value}")),
         BodyCheck::Is(bytes) => (body == vars.fill(bytes), format!("be {:?}", text(bytes))),
-        BodyCheck::Lacks(bytes) => {
-            (!contains(body, &vars.fill(bytes)), format!("lack {:?}", text(bytes)))
-        }
+        BodyCheck::Lacks(bytes) => (
+            !contains(body, &vars.fill(bytes)),
+            format!("lack {:?}", text(bytes)),
+        ),
     };
     (!holds).then(|| format!("reply: content is to {told}, is {:?}", text(body)))
 }
@@ -62,7 +76,10 @@ fn refusal(vars: &Vars, seen: &Observed) -> Vec<String> {
     let challenged =
         seen.status == 401 || ["invalid_request", "insufficient_scope"].contains(&word);
     if challenged {
-        checks.push(Check::Contains("www-authenticate", b"Bearer resource_metadata=".to_vec()));
+        checks.push(Check::Contains(
+            "www-authenticate",
+            b"Bearer resource_metadata=".to_vec(),
+        ));
     }
     if seen.status >= 500 {
         checks.push(Check::Absent("www-authenticate"));
@@ -70,13 +87,26 @@ fn refusal(vars: &Vars, seen: &Observed) -> Vec<String> {
     if seen.status == 503 {
         checks.push(Check::Contains("retry-after", Vec::new()));
     }
-    found.extend(checks.iter().filter_map(|c| c.complaint("refusal", vars, &seen.headers)));
-    found.extend(values(&seen.headers, "www-authenticate").into_iter().find_map(challenge::complaint));
+    found.extend(
+        checks
+            .iter()
+            .filter_map(|c| c.complaint("refusal", vars, &seen.headers)),
+    );
+    found.extend(
+        values(&seen.headers, "www-authenticate")
+            .into_iter()
+            .find_map(challenge::complaint),
+    );
     let only_two = error.as_object().is_some_and(|members| {
-        members.iter().all(|(k, v)| ["error", "error_description"].contains(&k.as_str()) && v.is_string())
+        members
+            .iter()
+            .all(|(k, v)| ["error", "error_description"].contains(&k.as_str()) && v.is_string())
     });
     if !only_two {
-        found.push(format!("refusal: content is not an OAuth error: {}", text(&seen.body)));
+        found.push(format!(
+            "refusal: content is not an OAuth error: {}",
+            text(&seen.body)
+        ));
     }
     found
 }
@@ -92,24 +122,35 @@ fn cors(step: &Step, vars: &Vars, seen: &Observed) -> Vec<String> {
         .map(|f| &f.value[..])
         .collect();
     let public = values(&seen.headers, "access-control-allow-origin") == [&b"*"[..]]
-        && step.request.path.starts_with(b"/.well-known/oauth-protected-resource");
+        && step
+            .request
+            .path
+            .starts_with(b"/.well-known/oauth-protected-resource");
     if public {
         return Vec::new();
     }
     let mut checks = vec![Check::Absent("access-control-allow-credentials")];
     if origins == [ALLOWED_ORIGIN] {
-        checks.push(Check::Is("access-control-allow-origin", ALLOWED_ORIGIN.to_vec()));
+        checks.push(Check::Is(
+            "access-control-allow-origin",
+            ALLOWED_ORIGIN.to_vec(),
+        ));
         // Nothing to expose in the answer to a preflight.
         if seen.status != 204 {
             for name in ["WWW-Authenticate", "Mcp-Session-Id"] {
-                checks.push(Check::Contains("access-control-expose-headers", name.into()));
+                checks.push(Check::Contains(
+                    "access-control-expose-headers",
+                    name.into(),
+                ));
             }
         }
     } else if origins.len() == 1 && origins != [&b"https://gateway.example.com"[..]] {
         checks.push(Check::Absent("access-control-allow-origin"));
     }
-    let mut found: Vec<_> =
-        checks.iter().filter_map(|c| c.complaint("CORS", vars, &seen.headers)).collect();
+    let mut found: Vec<_> = checks
+        .iter()
+        .filter_map(|c| c.complaint("CORS", vars, &seen.headers))
+        .collect();
     let varies = values(&seen.headers, "vary")
         .iter()
         .any(|vary| contains(&vary.to_ascii_lowercase(), b"origin"));
@@ -125,7 +166,10 @@ fn secrets(vars: &Vars, seen: &Observed) -> Vec<String> {
     for (name, value) in &seen.headers {
         all.extend([name, &b": "[..], value, b"\n"].concat());
     }
-    let mut hidden: Vec<&[u8]> = ENVIRONMENT.iter().map(|(_, value)| value.as_bytes()).collect();
+    let mut hidden: Vec<&[u8]> = ENVIRONMENT
+        .iter()
+        .map(|(_, value)| value.as_bytes())
+        .collect();
     hidden.push(b"kanarie-username");
     hidden.extend(vars.tokens());
     hidden

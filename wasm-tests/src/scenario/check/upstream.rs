@@ -10,7 +10,10 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
     match &step.expect.upstream {
         Upstream::Nothing => {
             for message in &seen.upstream {
-                found.push(format!("nothing was to go upstream: {}", text(&message.bytes())));
+                found.push(format!(
+                    "nothing was to go upstream: {}",
+                    text(&message.bytes())
+                ));
             }
         }
         Upstream::One(arrived) => {
@@ -26,11 +29,20 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
 /// The one request that was to arrive.
 fn one(arrived: &Arrived, vars: &Vars, seen: &Observed) -> Vec<String> {
     let [message] = &seen.upstream[..] else {
-        return vec![format!("one request was to arrive, {} did", seen.upstream.len())];
+        return vec![format!(
+            "one request was to arrive, {} did",
+            seen.upstream.len()
+        )];
     };
     let mut found = Vec::new();
-    if arrived.cluster.is_some_and(|cluster| cluster != message.cluster) {
-        found.push(format!("was to go to {:?}, went to {}", arrived.cluster, message.cluster));
+    if arrived
+        .cluster
+        .is_some_and(|cluster| cluster != message.cluster)
+    {
+        found.push(format!(
+            "was to go to {:?}, went to {}",
+            arrived.cluster, message.cluster
+        ));
     }
     for (what, expected, got) in [
         ("target", &arrived.path, &message.path),
@@ -40,13 +52,20 @@ fn one(arrived: &Arrived, vars: &Vars, seen: &Observed) -> Vec<String> {
             && expected != *got
         {
             let (expected, got) = (text(&expected), text(got));
-            found.push(format!("upstream: {what} is to be {expected:?}, is {got:?}"));
+            found.push(format!(
+                "upstream: {what} is to be {expected:?}, is {got:?}"
+            ));
         }
     }
-    for (checks, fields) in
-        [(&arrived.headers, &message.headers), (&arrived.trailers, &message.trailers)]
-    {
-        found.extend(checks.iter().filter_map(|c| c.complaint("upstream", vars, fields)));
+    for (checks, fields) in [
+        (&arrived.headers, &message.headers),
+        (&arrived.trailers, &message.trailers),
+    ] {
+        found.extend(
+            checks
+                .iter()
+                .filter_map(|c| c.complaint("upstream", vars, fields)),
+        );
     }
     found
 }

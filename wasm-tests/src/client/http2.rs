@@ -1,0 +1,127 @@
+//! An HTTP/2 client.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Response;
+use crate::peers::{PATIENCE, fields, map, runtime};
+use crate::scenario::Request;
+
+/// The content of a request.
+type Content = BoxBody<Bytes, Infallible>;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Http2 {
+    /// Where requests go in.
+    send: SendRequest<Content>,
+}
+
+impl Http2 {
+    /// A new connection.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn connect(to: SocketAddr) -> io::Result<Self> {
+        block(PATIENCE, async {
+            let stream = TcpStream::connect(to).await?;
+            stream.set_nodelay(true)?;
+            let (send, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .map_err(io::Error::other)?;
+            tokio::spawn(connection);
+            Ok(Self { send })
+        })
+    }
+
+    /// Sends a request and reads the response to its end.
+    ///
+    /// # Errors
+    /// When there is none, or the request cannot be told in HTTP/2.
+    pub fn exchange(&mut self, request: &Request) -> io::Result<Response> {
+        let sent = self.send.send_request(compose(request)?);
+        block(PATIENCE, async {
+            let response = sent.await.map_err(io::Error::other)?;
+            Ok(collect(response).await)
+        })
+    }
+
+    /// Sends a request and lets go of it without waiting for the response,
+    /// which resets the stream.
+    ///
+    /// # Errors
+    /// When the request cannot be told in HTTP/2.
+    pub fn abandon(&mut self, request: &Request, after: impl FnOnce()) -> io::Result<()> {
+        let sent = self.send.send_request(compose(request)?);
+        let task = runtime().spawn(sent);
+        after();
+        task.abort();
+        Ok(())
+    }
+}
+
+/// Reads all of a response.
+async fn collect(response: hyper::Response<Incoming>) -> Response {
+    let (head, mut body) = response.into_parts();
+    let mut read = Response {
+        status: head.status.as_u16(),
+        headers: fields(&head.headers),
+        whole: true,
+        ..Response::default()
+    };
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            read.whole = false;
+            break;
+        };
+        if let Some(data) = frame.data_ref() {
+            read.body.extend_from_slice(data);
+        } else if let Some(trailers) = frame.trailers_ref() {
+            read.trailers = fields(trailers);
+        }
+    }
+    read
+}
+
+/// The request as hyper wants it.
+fn compose(request: &Request) -> io::Result<hyper::Request<Content>> {
+    let uri = [&b"http://"[..], &request.authority, &request.path].concat();
+    let mut composed = hyper::Request::builder()
+        .method(&request.method[..])
+        .uri(&uri[..])
+        .body(content(request))
+        .map_err(io::Error::other)?;
+    *composed.headers_mut() = map(&request.headers);
+    Ok(composed)
+}
+
+/// The content of the request, with its trailers.
+fn content(request: &Request) -> Content {
+    let body = Full::new(Bytes::from(request.body.clone()));
+    if request.trailers.is_empty() {
+        return body.boxed();
+    }
+    let trailers = map(&request.trailers);
+    body.with_trailers(std::future::ready(Some(Ok(trailers))))
+        .boxed()
+}
+
+/// Waits for `work`, but not longer than `limit`.
+fn block<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    runtime().block_on(async {
+        timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    })
+}

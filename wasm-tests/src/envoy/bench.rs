@@ -1,0 +1,210 @@
+//! Envoy with the guard between a client, the upstreams of the scenarios and
+//! their authorization server.
+
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::pieces::{cluster, direct, guard, moved, route};
+use super::{Envoy, Setup};
+use crate::client::{self, Protocol, Response};
+use crate::module;
+use crate::peers::Peer;
+use crate::scenario::{
+    Answer, INTROSPECTION_CLUSTER, Message, Observed, ROUTES, Request, Scenario, To, Vars,
+};
+
+/// Envoy with the guard, and everyone around it.
+#[derive(Debug)]
+pub struct Bench {
+    /// Envoy. First, so that it ends before the peers that it talks to.
+    pub envoy: Envoy,
+    /// The authorization server.
+    pub authorization_server: Peer,
+    /// The upstreams, one for each cluster of [`ROUTES`]. `beta` is reached by
+    /// HTTP/2, all others by HTTP/1.1.
+    pub upstreams: Vec<Peer>,
+}
+
+/// The peers of the scenarios, and an Envoy set up to reach them.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Clusters and routes; the guard is still to come.
+    pub setup: Setup,
+    /// See [`Bench::authorization_server`].
+    pub authorization_server: Peer,
+    /// See [`Bench::upstreams`].
+    pub upstreams: Vec<Peer>,
+}
+
+impl Surroundings {
+    /// Starts the peers.
+    pub fn new() -> Self {
+        let authorization_server = Peer::start(INTROSPECTION_CLUSTER);
+        let mut upstreams: Vec<Peer> = Vec::new();
+        let mut setup = Setup::new();
+        let address = authorization_server.address();
+        setup
+            .clusters
+            .push(cluster(INTROSPECTION_CLUSTER, address, Protocol::Http1));
+        for entry in ROUTES {
+            setup.routes.push(match entry.to {
+                To::Cluster(name) => route(entry.prefix, name),
+                To::Direct => direct(entry.prefix),
+                To::Redirect => moved(entry.prefix),
+            });
+            if let To::Cluster(name) = entry.to
+                && !upstreams.iter().any(|peer| peer.name() == name)
+            {
+                let peer = Peer::start(name);
+                let protocol = if name == "beta" {
+                    Protocol::Http2
+                } else {
+                    Protocol::Http1
+                };
+                setup.clusters.push(cluster(name, peer.address(), protocol));
+                upstreams.push(peer);
+            }
+        }
+        Self {
+            setup,
+            authorization_server,
+            upstreams,
+        }
+    }
+
+    /// Starts Envoy with the guard under this configuration.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start(self, configuration: &Value) -> Bench {
+        self.start_with(configuration, |filter| filter)
+    }
+
+    /// As [`Surroundings::start`], with a change to the guard's filter.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[must_use]
+    pub fn start_with(
+        mut self,
+        configuration: &Value,
+        change: impl FnOnce(Value) -> Value,
+    ) -> Bench {
+        let filter = guard(module::path(), configuration, &self.setup.environment);
+        self.setup.filters.push(change(filter));
+        Bench {
+            envoy: self.setup.start(),
+            authorization_server: self.authorization_server,
+            upstreams: self.upstreams,
+        }
+    }
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bench {
+    /// Envoy with the guard under this configuration, and the peers.
+    ///
+    /// # Panics
+    /// When Envoy does not come up.
+    pub fn start(configuration: &Value) -> Self {
+        Surroundings::new().start(configuration)
+    }
+
+    /// The upstream that stands for a cluster.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn upstream(&self, cluster: &str) -> &Peer {
+        let found = self.upstreams.iter().find(|peer| peer.name() == cluster);
+        found.unwrap_or_else(|| panic!("no upstream stands for {cluster}"))
+    }
+
+    /// Lets the authorization server answer this, made for the present.
+    pub fn answer(&mut self, vars: &Vars, answer: &Answer) {
+        self.authorization_server.answer(vars.answer(answer, now()));
+    }
+
+    /// Sends one request on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no response.
+    pub fn send(&self, protocol: Protocol, request: &Request) -> Response {
+        let sent = client::send(self.envoy.address(), protocol, request);
+        sent.unwrap_or_else(|error| panic!("no response: {error}"))
+    }
+
+    /// Every request that has arrived at any upstream, which are then forgotten.
+    pub fn arrived(&self) -> Vec<Message> {
+        self.upstreams
+            .iter()
+            .flat_map(|peer| peer.take().messages)
+            .collect()
+    }
+
+    /// Runs a scenario. Returns what broke its rule.
+    pub fn run(&mut self, scenario: &Scenario, protocol: Protocol) -> Vec<String> {
+        let run = if protocol == Protocol::Http1 {
+            "one-"
+        } else {
+            "two-"
+        };
+        let mut vars = scenario.vars_of_run(run);
+        let mut found = Vec::new();
+        for (number, step) in scenario.steps.iter().enumerate() {
+            let complaint = |text: String| format!("step {}: {text}", number + 1);
+            // Time is part of the rule here: there is no event to wait for.
+            sleep(step.after);
+            self.answer(&vars, &step.introspection);
+            for upstream in &mut self.upstreams {
+                upstream.answer(Answer::Reply(vars.reply(&step.upstream, now())));
+            }
+            for message in self.arrived() {
+                let text = String::from_utf8_lossy(&message.bytes()).into_owned();
+                found.push(complaint(format!("before it, late at an upstream: {text}")));
+            }
+            self.authorization_server.take();
+            let sent = client::send(self.envoy.address(), protocol, &vars.request(&step.request));
+            let seen = match sent {
+                Ok(response) => self.observed(response),
+                Err(error) => {
+                    found.push(complaint(format!("no response: {error}")));
+                    continue;
+                }
+            };
+            found.extend(step.complaints(&vars, &seen).into_iter().map(complaint));
+            step.keep(&mut vars, &seen);
+        }
+        found
+    }
+
+    /// What everyone has seen, the client this response.
+    fn observed(&self, response: Response) -> Observed {
+        let mut seen = Observed {
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+            introspections: self.authorization_server.take().messages,
+            ..Observed::default()
+        };
+        for upstream in &self.upstreams {
+            let record = upstream.take();
+            seen.upstream.extend(record.messages);
+            seen.upstream_bytes.extend(record.bytes);
+        }
+        seen
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> f64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or(Duration::ZERO).as_secs_f64()
+}

@@ -1,0 +1,50 @@
+//! The bootstrap around the pieces: as `envoy/` recommends it to operators.
+
+use serde_json::{Value, json};
+
+use super::Setup;
+use super::pieces::native;
+
+/// The bootstrap of a set-up.
+pub(super) fn compose(setup: &Setup) -> Value {
+    let mut filters = setup.filters.clone();
+    filters.push(native(
+        "envoy.filters.http.router",
+        "envoy.extensions.filters.http.router.v3.Router",
+    ));
+    let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "guarded",
+        "codec_type": "AUTO",
+        "normalize_path": true,
+        "merge_slashes": true,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "max_request_headers_kb": 96,
+        "stream_idle_timeout": setup.stream_idle_timeout,
+        "http_protocol_options": {"enable_trailers": true},
+        "http_filters": filters,
+        "route_config": {
+            "name": "guarded",
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": setup.routes}],
+        },
+    });
+    let mut bootstrap = json!({
+        "admin": {"address": loopback},
+        "static_resources": {
+            "listeners": [{
+                "name": "guarded",
+                "address": loopback,
+                "filter_chains": [{"filters": [{
+                    "name": "envoy.filters.network.http_connection_manager",
+                    "typed_config": manager,
+                }]}],
+            }],
+            "clusters": setup.clusters,
+        },
+    });
+    for patch in &setup.patches {
+        patch(&mut bootstrap);
+    }
+    bootstrap
+}

@@ -1,0 +1,40 @@
+//! The oracle itself: without the guard it has to find what the guard prevents.
+
+use mcp_token_guard_tests::client::Protocol;
+use mcp_token_guard_tests::envoy::{Bench, Surroundings};
+use mcp_token_guard_tests::scenario::scenarios;
+
+/// Envoy without the guard, and the peers.
+fn unguarded() -> Bench {
+    let surroundings = Surroundings::new();
+    Bench {
+        envoy: surroundings.setup.start(),
+        authorization_server: surroundings.authorization_server,
+        upstreams: surroundings.upstreams,
+    }
+}
+
+#[test]
+fn without_the_guard_every_scenario_that_rules_anything_fails() {
+    let mut bench = unguarded();
+    let mut unproven = Vec::new();
+    for scenario in scenarios() {
+        let complaints = bench.run(&scenario, Protocol::Http1);
+        let leaks = scenario.name.starts_with("a_good_token_is_let_in");
+        if leaks {
+            assert!(
+                complaints.iter().any(|c| c.contains("LEAK")),
+                "{complaints:#?}"
+            );
+        }
+        if complaints.is_empty() {
+            unproven.push(scenario.name);
+        }
+    }
+    // What passes with no guard at all says what the guard leaves alone.
+    unproven.retain(|name| !name.contains("left_alone"));
+    assert!(
+        unproven.is_empty(),
+        "these pass without a guard: {unproven:#?}"
+    );
+}
