@@ -1,6 +1,7 @@
 //! The test bench of `mcp-token-guard`.
 
 pub mod client;
+pub mod demo;
 pub mod envoy;
 pub mod module;
 pub mod peers;
