@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
+use crate::denial::Denial;
 use crate::introspection::Claims;
+use crate::servers::{ServerId, Servers};
 use crate::time::Now;
 
 /// Proof that a token was found good for one server at one moment.
@@ -17,6 +19,21 @@ impl Verified {
     /// verdict was reached on this very request.
     fn assertion() -> Self {
         Self(())
+    }
+
+    /// At an injector the verdict was reached by the verifier before it, on
+    /// this very request; its mark, which no client can set, names the server.
+    pub(crate) fn by_mark(
+        servers: &Servers,
+        cluster: &str,
+        mark: Option<&[u8]>,
+    ) -> Result<(ServerId, Self), Denial> {
+        let mark = mark.ok_or(Denial::NoMark)?;
+        servers
+            .by_name(mark)
+            .filter(|id| servers.belongs(cluster, *id))
+            .map(|id| (id, Self::assertion()))
+            .ok_or(Denial::WrongMark)
     }
 }
 

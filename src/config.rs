@@ -198,3 +198,20 @@ pub(crate) enum AuditLog {
     /// Refusals.
     Refused,
 }
+
+impl Config {
+    /// One line without any value of the configuration's.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "configuration {}, {} servers, role {}",
+            self.fingerprint,
+            self.servers.iter().count(),
+            match self.role {
+                Role::Gateway => "gateway",
+                Role::Injector => "injector",
+                Role::Verifier => "verifier",
+            }
+        )
+    }
+}

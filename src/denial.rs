@@ -24,6 +24,8 @@ pub(crate) enum Denial {
     Leak(Place),
     /// Not token68, or longer than a token may be.
     MalformedToken,
+    /// TRACE would show the credential to the client, CONNECT would tunnel.
+    MethodRefused,
     /// The injector was reached without a verifier's mark.
     NoMark,
     /// Envoy has no cluster for the request.
@@ -95,6 +97,7 @@ impl Denial {
             Self::Internal => "internal_error",
             Self::Leak(_) => "leak_blocked",
             Self::MalformedToken => "malformed_token",
+            Self::MethodRefused => "method_refused",
             Self::NoMark => "no_mark",
             Self::NoRoute => "no_route",
             Self::NoToken => "no_token",
@@ -120,6 +123,36 @@ impl Denial {
             Self::UpstreamCredentialRejected => "upstream_credential_rejected",
             Self::WellKnown => "well_known",
             Self::WrongMark => "wrong_mark",
+        }
+    }
+
+    /// How loud it is in the log, by who has to act: the operator now, the
+    /// operator if it goes on, nobody.
+    pub(crate) fn level(self) -> log::Level {
+        match self {
+            Self::ClusterMismatch
+            | Self::Internal
+            | Self::OwnCredential
+            | Self::UpstreamCredentialRejected => log::Level::Error,
+            Self::ClaimRefused
+            | Self::Leak(_)
+            | Self::NoMark
+            | Self::Overloaded
+            | Self::Undetermined(_)
+            | Self::WrongMark => log::Level::Warn,
+            Self::MalformedToken
+            | Self::MethodRefused
+            | Self::NoRoute
+            | Self::NoToken
+            | Self::OriginRefused
+            | Self::Inactive
+            | Self::Refused(_)
+            | Self::SeveralCredentials
+            | Self::TokenTwice
+            | Self::UnknownPath
+            | Self::UnknownSession
+            | Self::UnlistedCluster
+            | Self::WellKnown => log::Level::Info,
         }
     }
 
@@ -149,6 +182,7 @@ impl Denial {
             Self::NoMark | Self::WrongMark | Self::UnlistedCluster | Self::UnknownPath => {
                 (403, "access_denied", "There is no such MCP server here")
             }
+            Self::MethodRefused => (405, "invalid_request", "This method is not served here"),
             Self::NoRoute | Self::WellKnown => (404, "not_found", "There is nothing here"),
             Self::NoToken => (401, "unauthorized", "An access token is needed"),
             Self::OriginRefused => (403, "access_denied", "This origin may not call"),
@@ -200,6 +234,7 @@ impl Denial {
             Self::Undetermined(undetermined) => {
                 reply.header("retry-after", &undetermined.retry_after.to_string());
             }
+            Self::MethodRefused => reply.header("allow", "GET, POST, DELETE"),
             _ => {}
         }
         reply.allow_origin(origin);
@@ -246,8 +281,10 @@ impl Challenges {
     }
 
     fn for_denial(&self, denial: Denial) -> Option<&str> {
-        let row = denial.row();
-        match row.error {
+        if denial == Denial::MethodRefused {
+            return None;
+        }
+        match denial.row().error {
             "unauthorized" => Some(&self.no_token),
             "invalid_token" => Some(&self.invalid_token),
             "insufficient_scope" => Some(&self.insufficient_scope),

@@ -96,7 +96,7 @@ impl Documents {
                 reply.header("access-control-max-age", "3600");
                 reply
             }
-            (Some(_), Method::Delete | Method::Post | Method::Other) => {
+            (Some(_), Method::Delete | Method::Post | Method::Other | Method::Tunnel) => {
                 let mut reply = LocalReply::new(405);
                 reply.header("allow", ALLOWED);
                 reply.header("cache-control", "no-store");

@@ -1,0 +1,96 @@
+//! What is kept instead of a token.
+
+use core::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256 over the introspection endpoint, our client id there, and a token:
+/// answers of two authorization servers, or for two clients, are never mixed
+/// (RFC 7662 section 2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// The first 12 hex digits, for the audit record.
+    pub(crate) fn short(&self) -> String {
+        self.0
+            .iter()
+            .take(6)
+            .flat_map(|byte| [byte >> 4, byte & 0xf])
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
+    }
+
+    /// All of it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenDigest({})", self.short())
+    }
+}
+
+/// Makes digests for one endpoint and client.
+#[derive(Clone)]
+pub(crate) struct Digester(Sha256);
+
+impl Digester {
+    /// The one for this introspection URL and this client.
+    pub(crate) fn new(url: &str, client: &str) -> Self {
+        let mut scope = Sha256::new();
+        for part in [url, client] {
+            scope.update(part.len().to_string());
+            scope.update(":");
+            scope.update(part);
+        }
+        // One whole block, so that a token costs no more than it would alone.
+        let mut base = Sha256::new();
+        base.update(scope.finalize());
+        base.update([0; 32]);
+        Self(base)
+    }
+
+    /// The digest of a token.
+    pub(crate) fn of(&self, token: &[u8]) -> TokenDigest {
+        let mut digest = self.0.clone();
+        digest.update(token);
+        TokenDigest(digest.finalize().into())
+    }
+}
+
+impl fmt::Debug for Digester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digester")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC7662-2.2-pr: neither endpoint nor client nor token may be mixed up.
+    #[test]
+    fn a_digest_depends_on_every_part() {
+        let all = [
+            Digester::new("https://a/", "b").of(b"t"),
+            Digester::new("https://a/", "c").of(b"t"),
+            Digester::new("https://a/b", "").of(b"t"),
+            Digester::new("https://c/", "b").of(b"t"),
+            Digester::new("https://a/", "b").of(b"u"),
+        ];
+        for (place, one) in all.iter().enumerate() {
+            assert!(!all[..place].contains(one));
+        }
+        assert_eq!(all[0], Digester::new("https://a/", "b").of(b"t"));
+    }
+
+    #[test]
+    fn the_short_form_is_twelve_hex_digits() {
+        let short = Digester::new("", "").of(b"t").short();
+        assert_eq!(short.len(), 12);
+        assert!(short.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+}

@@ -1,0 +1,486 @@
+//! The machine: what happens to each request, from what is told to it.
+//!
+//! A [`Guard`] holds one generation of the configuration and all that one
+//! worker knows under it. It is told of requests, answers and the time, and
+//! says what to do; it does nothing itself.
+
+mod live;
+mod settle;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use crate::access::Verified;
+use crate::audit::{Context, Record, Source};
+use crate::bearer::{BearerToken, NoToken};
+use crate::cache::{Cache, Known};
+use crate::config::{AuditLog, ClientAuth, Config, Role, Unlisted};
+use crate::denial::Denial;
+use crate::digest::{Digester, TokenDigest};
+use crate::fields::Field;
+use crate::flight::{Flights, Waiter};
+use crate::head::{Head, Method};
+use crate::introspection::{Callout, Claims, Trace};
+use crate::origin::{self, Origin};
+use crate::passage::{Forward, Plan};
+use crate::reply::LocalReply;
+use crate::servers::{Found, ServerId};
+use crate::session::Sessions;
+use crate::stream::{Open, Stream, StreamId};
+use crate::tally::{Count, Tally};
+use crate::time::Now;
+
+pub use live::{Answer, Task, TrailersStep, Wake};
+
+/// One worker's state under one configuration.
+#[derive(Debug)]
+pub struct Guard {
+    config: Rc<Config>,
+    digester: Digester,
+    sessions: Sessions,
+    /// Digests of our own credentials.
+    own: HashSet<TokenDigest>,
+    cache: Cache,
+    flights: Flights,
+    streams: HashMap<StreamId, Stream>,
+    /// Requests whose answer has come, in the order in which they are settled.
+    ready: VecDeque<settle::Ready>,
+    /// Live streams whose token has turned out to be inactive.
+    closing: Vec<StreamId>,
+    tally: Tally,
+}
+
+/// What to do with a request now.
+#[derive(Debug)]
+#[must_use]
+pub enum Step {
+    /// Make this call, say with [`Guard::asked`] or [`Guard::not_sent`] what
+    /// came of it, and hold the request back.
+    Ask(Ask),
+    /// Change it so, and let it go on.
+    Forward(Forward, Audit),
+    /// Let it go on as it is: it is none of ours.
+    Ignore,
+    /// Answer it so.
+    Reply(LocalReply, Audit),
+    /// Hold it back.
+    Wait,
+}
+
+/// A call to make about one token.
+#[derive(Debug)]
+pub struct Ask {
+    /// The call.
+    pub callout: Callout,
+    digest: TokenDigest,
+}
+
+/// The audit record of one decision.
+#[derive(Debug)]
+pub struct Audit {
+    /// One line of JSON, for filter state.
+    pub json: String,
+    /// Where it is a line of the log as well: how loud.
+    pub log: Option<log::Level>,
+}
+
+/// A request that is refused, with what its record says.
+#[derive(Debug)]
+struct Refused {
+    denial: Denial,
+    server: Option<ServerId>,
+    origin: Option<String>,
+    claims: Option<Rc<Claims>>,
+    digest: Option<TokenDigest>,
+    context: Context,
+    source: Option<Source>,
+    introspection_ms: Option<u64>,
+}
+
+/// An active answer, and how it was come by.
+#[derive(Clone, Debug)]
+struct Verdict {
+    claims: Rc<Claims>,
+    source: Source,
+    introspection_ms: Option<u64>,
+}
+
+/// Streams that one worker remembers at most.
+const MAX_STREAMS: usize = 1 << 18;
+
+impl Guard {
+    /// A fresh one: nothing of an older configuration is known to it.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let endpoint = &config.authorization_server.introspection;
+        let client = match &endpoint.auth {
+            ClientAuth::Basic { client_id, .. } | ClientAuth::Post { client_id, .. } => client_id,
+            ClientAuth::Bearer(_) | ClientAuth::None => "",
+        };
+        let digester = Digester::new(&endpoint.url, client);
+        let credentials = config.servers.iter().flat_map(|server| &server.credentials);
+        Self {
+            own: credentials
+                .map(|credential| digester.of(credential.expose()))
+                .collect(),
+            sessions: Sessions::new(&config.session_keys),
+            cache: Cache::new(&config.cache, &config.limits),
+            flights: Flights::default(),
+            streams: HashMap::new(),
+            ready: VecDeque::new(),
+            closing: Vec::new(),
+            tally: Tally::default(),
+            digester,
+            config: Rc::new(config),
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Rc<Config> {
+        &self.config
+    }
+
+    /// The head of a request has come, for this cluster of Envoy's.
+    pub fn request(
+        &mut self,
+        id: StreamId,
+        fields: &[Field],
+        cluster: Option<&str>,
+        now: Now,
+    ) -> Step {
+        let head = Head::read(fields);
+        match self.decide(id, &head, cluster, now) {
+            Ok(step) => step,
+            Err(refused) => self.deny(refused),
+        }
+    }
+
+    /// The decisions that need no call, in the order of the contract's table.
+    fn decide(
+        &mut self,
+        id: StreamId,
+        head: &Head<'_>,
+        cluster: Option<&str>,
+        now: Now,
+    ) -> Result<Step, Box<Refused>> {
+        let config = Rc::clone(&self.config);
+        if let Some(reply) = config.documents.answer(head) {
+            return Ok(self.serve("metadata", reply, None, head));
+        }
+        let refuse = |denial| Refused::early(denial, None, None, head);
+        let (server_id, server) = match cluster.map(|name| config.servers.find(name, head.path)) {
+            None if config.unlisted_clusters == Unlisted::Ignore => return Ok(self.ignore(id)),
+            None => return Err(refuse(Denial::NoRoute)),
+            Some(Found::Unlisted) if config.unlisted_clusters == Unlisted::Ignore => {
+                return Ok(self.ignore(id));
+            }
+            Some(Found::Unlisted) => return Err(refuse(Denial::UnlistedCluster)),
+            Some(Found::UnknownPath) => return Err(refuse(Denial::UnknownPath)),
+            Some(Found::Server(id, server)) => (id, server),
+        };
+        let origin = Origin::of(head, &config, server);
+        let refuse = |denial| Refused::early(denial, Some(server_id), origin.allowed(), head);
+        if head.is_oauth_well_known() {
+            return Err(refuse(Denial::WellKnown));
+        }
+        match origin {
+            Origin::Refused => return Err(refuse(Denial::OriginRefused)),
+            Origin::Allowed(page) if head.is_preflight() => {
+                let reply = origin::preflight(head, page);
+                return Ok(self.serve("preflight", reply, Some(server_id), head));
+            }
+            Origin::Absent | Origin::Allowed(_) => {}
+        }
+        if head.method == Method::Tunnel {
+            return Err(refuse(Denial::MethodRefused));
+        }
+        let token = match BearerToken::read(head.authorization) {
+            Err(NoToken::Several) => return Err(refuse(Denial::SeveralCredentials)),
+            Err(NoToken::Absent) => return Err(refuse(Denial::NoToken)),
+            Ok(_) | Err(NoToken::Malformed) if head.has_query_token() || head.is_form() => {
+                return Err(refuse(Denial::TokenTwice));
+            }
+            Err(NoToken::Malformed) => return Err(refuse(Denial::MalformedToken)),
+            Ok(token) => token.expose(),
+        };
+        let digest = self.digester.of(token);
+        let refuse = |denial| refuse(denial).known(digest, Source::Hit);
+        let plan =
+            || Plan::new(&config, (server_id, server), head, token, digest, origin.allowed());
+        let stale = match self.cache.find(&digest, now) {
+            Known::Active(claims) => {
+                self.tally.count(Count::Cache(Source::Hit.word()));
+                let verdict = Verdict {
+                    claims,
+                    source: Source::Hit,
+                    introspection_ms: None,
+                };
+                return self.admit(id, verdict, plan, now);
+            }
+            Known::Inactive => {
+                self.tally.count(Count::Cache(Source::Hit.word()));
+                return Err(refuse(Denial::Inactive));
+            }
+            Known::Unknown(stale) => stale,
+        };
+        if self.own.contains(&digest) {
+            return Err(refuse(Denial::OwnCredential));
+        }
+        if self.flights.waiting() >= config.limits.waiting || self.streams.len() >= MAX_STREAMS {
+            return Err(refuse(Denial::Overloaded));
+        }
+        if self.flights.join(&digest, id) {
+            self.tally.count(Count::Cache(Source::Wait.word()));
+            self.streams.insert(id, Stream::Waiting(Box::new(plan())));
+            return Ok(Step::Wait);
+        }
+        if self.flights.in_flight(now) >= config.limits.in_flight {
+            return Err(refuse(Denial::Overloaded));
+        }
+        self.tally.count(Count::Cache(Source::Miss.word()));
+        let plan = plan();
+        // A token that stands in other places may stand in these as well.
+        let trace = match plan.leak {
+            None => Trace::of(head.fields),
+            Some(_) => Trace::default(),
+        };
+        let endpoint = &config.authorization_server.introspection;
+        let callout = Callout::new(endpoint, token, &trace);
+        let secret = plan.token.clone();
+        self.flights
+            .begin(digest, secret, trace, stale, Waiter::Request(id), now);
+        self.streams.insert(id, Stream::Waiting(Box::new(plan)));
+        Ok(Step::Ask(Ask { callout, digest }))
+    }
+
+    /// At an injector: what a verifier has marked for this cluster's server
+    /// goes on with its credential, anything else does not.
+    pub fn inject(
+        &mut self,
+        id: StreamId,
+        fields: &[Field],
+        cluster: Option<&str>,
+        mark: Option<&[u8]>,
+    ) -> Step {
+        let head = Head::read(fields);
+        let config = Rc::clone(&self.config);
+        let listed = cluster.is_some_and(|name| config.servers.lists(name));
+        if !listed && config.unlisted_clusters == Unlisted::Ignore {
+            return self.ignore(id);
+        }
+        let found = cluster.filter(|_| listed).ok_or(Denial::UnlistedCluster);
+        let verified = found.and_then(|cluster| Verified::by_mark(&config.servers, cluster, mark));
+        let (server_id, verified) = match verified {
+            Ok(found) => found,
+            Err(denial) => return self.deny(Refused::early(denial, None, None, &head)),
+        };
+        let Some(server) = config.servers.server(server_id) else {
+            return self.deny(Refused::early(Denial::Internal, None, None, &head));
+        };
+        let forward = Forward::marked(verified, &config, (server_id, server), fields);
+        let open = Open {
+            server: server_id,
+            caller: None,
+            origin: None,
+            token: None,
+            until: None,
+            recheck_at: None,
+            responding: false,
+        };
+        self.streams.insert(id, Stream::Open(Box::new(open)));
+        let audit = self.audit(Record {
+            server: Some(&server.name),
+            outcome: ALLOWED,
+            status: None,
+            claims: None,
+            digest: None,
+            context: &Context::of_stranger(&head),
+            source: None,
+            introspection_ms: None,
+        });
+        self.tally.count(Count::Request(Some(server_id), ALLOWED));
+        Step::Forward(forward, audit)
+    }
+
+    /// An active answer is known: the verdict on this request, now.
+    fn admit(
+        &mut self,
+        id: StreamId,
+        verdict: Verdict,
+        plan: impl FnOnce() -> Plan,
+        now: Now,
+    ) -> Result<Step, Box<Refused>> {
+        let config = Rc::clone(&self.config);
+        let mut plan = plan();
+        let claims = &verdict.claims;
+        let issuer = &config.authorization_server.issuer;
+        let judged = config
+            .servers
+            .server(plan.server)
+            .ok_or(Denial::Internal)
+            .and_then(|server| {
+                let verdict = server
+                    .requirement
+                    .judge(claims, issuer, config.clock_skew, now);
+                verdict.map(|verified| (server, verified)).map_err(Denial::Refused)
+            })
+            .and_then(|(server, verified)| {
+                let forward = plan.forward(verified, &config, &self.sessions, claims)?;
+                Ok((server, forward))
+            });
+        let (server, forward) = match judged {
+            Ok(found) => found,
+            Err(denial) => return Err(Refused::judged(denial, plan, &verdict)),
+        };
+        let audit = self.audit(Record {
+            server: Some(&server.name),
+            outcome: ALLOWED,
+            status: None,
+            claims: Some(claims),
+            digest: Some(&plan.digest),
+            context: &plan.context,
+            source: Some(verdict.source),
+            introspection_ms: verdict.introspection_ms,
+        });
+        self.tally.count(Count::Request(Some(plan.server), ALLOWED));
+        let open = Open::new(plan, verdict.claims, &config.cache, now);
+        self.streams.insert(id, Stream::Open(Box::new(open)));
+        Ok(Step::Forward(forward, audit))
+    }
+
+    /// Remembers a request that is none of ours.
+    fn ignore(&mut self, id: StreamId) -> Step {
+        self.streams.insert(id, Stream::Ignored);
+        Step::Ignore
+    }
+
+    /// An answer that is no refusal.
+    fn serve(
+        &mut self,
+        outcome: &'static str,
+        reply: LocalReply,
+        server: Option<ServerId>,
+        head: &Head<'_>,
+    ) -> Step {
+        let name = server.and_then(|id| self.config.servers.server(id));
+        let audit = self.audit(Record {
+            server: name.map(|server| server.name.as_str()),
+            outcome,
+            status: Some(reply.status),
+            claims: None,
+            digest: None,
+            context: &Context::of_stranger(head),
+            source: None,
+            introspection_ms: None,
+        });
+        self.tally.count(Count::Request(server, outcome));
+        Step::Reply(reply, audit)
+    }
+
+    fn deny(&mut self, refused: Box<Refused>) -> Step {
+        let (reply, audit) = self.refuse(refused);
+        Step::Reply(reply, audit)
+    }
+
+    /// The only place where a refusal becomes an answer.
+    fn refuse(&mut self, refused: Box<Refused>) -> (LocalReply, Audit) {
+        let config = Rc::clone(&self.config);
+        let server = refused.server.and_then(|id| config.servers.server(id));
+        let challenges = server.map(|server| &server.challenges);
+        let reply = refused.denial.reply(challenges, refused.origin.as_deref());
+        let mut audit = self.audit(Record {
+            server: server.map(|server| server.name.as_str()),
+            outcome: refused.denial.word(),
+            status: Some(reply.status),
+            claims: refused.claims.as_deref(),
+            digest: refused.digest.as_ref(),
+            context: &refused.context,
+            source: refused.source,
+            introspection_ms: refused.introspection_ms,
+        });
+        audit.log = match config.audit_log {
+            AuditLog::All | AuditLog::Refused => Some(refused.denial.level()),
+            // What an operator has to act upon is not to be switched off.
+            AuditLog::Off => {
+                Some(refused.denial.level()).filter(|level| *level == log::Level::Error)
+            }
+        };
+        let outcome = Count::Request(refused.server, refused.denial.word());
+        self.tally.count(outcome);
+        if let Denial::Leak(place) = refused.denial {
+            self.tally.count(Count::Leak(place.word()));
+        }
+        (reply, audit)
+    }
+
+    fn audit(&self, record: Record<'_>) -> Audit {
+        Audit {
+            json: record.to_json(),
+            log: (self.config.audit_log == AuditLog::All).then_some(log::Level::Info),
+        }
+    }
+
+    /// The answer where the host has failed, or anything else unforeseen.
+    pub(crate) fn internal_error(&mut self) -> (LocalReply, Audit) {
+        self.refuse(Refused::unknown(Denial::Internal))
+    }
+
+    /// What has been counted since this was last called.
+    pub(crate) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// Whether this instance injects what a verifier has marked.
+    #[must_use]
+    pub fn is_injector(&self) -> bool {
+        self.config.role == Role::Injector
+    }
+}
+
+/// The word for a request that was let through.
+const ALLOWED: &str = "allowed";
+
+impl Refused {
+    /// Before anything is known of the token.
+    fn early(
+        denial: Denial,
+        server: Option<ServerId>,
+        origin: Option<&str>,
+        head: &Head<'_>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            denial,
+            server,
+            origin: origin.map(str::to_owned),
+            claims: None,
+            digest: None,
+            context: Context::of_stranger(head),
+            source: None,
+            introspection_ms: None,
+        })
+    }
+
+    /// With what is known of the token.
+    fn known(mut self: Box<Self>, digest: TokenDigest, source: Source) -> Box<Self> {
+        self.digest = Some(digest);
+        if self.denial == Denial::Inactive {
+            self.source = Some(source);
+        }
+        self
+    }
+
+    /// After the verdict on an active token.
+    fn judged(denial: Denial, plan: Plan, verdict: &Verdict) -> Box<Self> {
+        Box::new(Self {
+            denial,
+            server: Some(plan.server),
+            origin: plan.origin,
+            claims: Some(Rc::clone(&verdict.claims)),
+            digest: Some(plan.digest),
+            context: plan.context,
+            source: Some(verdict.source),
+            introspection_ms: verdict.introspection_ms,
+        })
+    }
+}

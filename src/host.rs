@@ -1,0 +1,169 @@
+//! The host's functions that are used: bytes in, `Result` out.
+//!
+//! The only module that calls `proxy_wasm::hostcalls`. The SDK's functions
+//! panic on any status that they do not know; those used here were chosen
+//! because Envoy gives no other in the phase in which they are called.
+
+use core::time::Duration;
+use std::time::{Instant, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+
+use crate::fields::Field;
+use crate::introspection::Callout;
+use crate::reply::LocalReply;
+use crate::time::Now;
+
+/// The host did not do what it was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostError;
+
+impl From<Status> for HostError {
+    fn from(_: Status) -> Self {
+        Self
+    }
+}
+
+/// The clocks of the host.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    since: Instant,
+}
+
+impl Clock {
+    /// Begins to count the steady time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the host's steady clock"
+    )]
+    pub(crate) fn start() -> Self {
+        Self {
+            since: Instant::now(),
+        }
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Result<Now, HostError> {
+        let wall = hostcalls::get_current_time()?;
+        let wall = wall.duration_since(UNIX_EPOCH).map_err(|_| HostError)?;
+        Ok(Now {
+            wall_ms: wall.as_millis().try_into().map_err(|_| HostError)?,
+            steady_ms: self
+                .since
+                .elapsed()
+                .as_millis()
+                .try_into()
+                .map_err(|_| HostError)?,
+        })
+    }
+}
+
+/// The fields of a map, in one call.
+pub(crate) fn fields(map: MapType) -> Result<Vec<Field>, HostError> {
+    Ok(hostcalls::get_map_bytes(map)?)
+}
+
+/// Sets a field to one value in place of all that it had, or removes it.
+pub(crate) fn set_field(map: MapType, name: &str, value: Option<&[u8]>) -> Result<(), HostError> {
+    Ok(hostcalls::set_map_value_bytes(map, name, value)?)
+}
+
+/// The name of the cluster of the request's route, or in the answer's phase of
+/// the one that was used.
+pub(crate) fn cluster_name() -> Result<Option<String>, HostError> {
+    match hostcalls::get_property(vec!["xds", "cluster_name"])? {
+        None => Ok(None),
+        Some(name) if name.is_empty() => Ok(None),
+        Some(name) => String::from_utf8(name).map(Some).map_err(|_| HostError),
+    }
+}
+
+/// A filter state of another instance of this module.
+pub(crate) fn filter_state(key: &str) -> Result<Option<Vec<u8>>, HostError> {
+    let key = format!("wasm.{key}");
+    Ok(hostcalls::get_property(vec!["filter_state", &key])?)
+}
+
+/// Sets a filter state of the stream, `wasm.<key>`.
+pub(crate) fn set_filter_state(key: &str, value: &[u8]) -> Result<(), HostError> {
+    Ok(hostcalls::set_property(vec![key], Some(value))?)
+}
+
+/// The plugin's configuration.
+pub(crate) fn configuration(size: usize) -> Result<Vec<u8>, HostError> {
+    let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size)?;
+    Ok(bytes.unwrap_or_default())
+}
+
+/// The body of the answer to a call.
+pub(crate) fn call_body(size: usize) -> Result<Vec<u8>, HostError> {
+    let bytes = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size)?;
+    Ok(bytes.unwrap_or_default())
+}
+
+/// Makes a call.
+pub(crate) fn dispatch(callout: &Callout) -> Result<u32, HostError> {
+    let mut headers = Vec::with_capacity(callout.headers.len());
+    for (name, value) in &callout.headers {
+        let value = core::str::from_utf8(value.expose()).map_err(|_| HostError)?;
+        headers.push((*name, value));
+    }
+    Ok(hostcalls::dispatch_http_call(
+        &callout.cluster,
+        headers,
+        Some(callout.body.expose()),
+        Vec::new(),
+        callout.timeout,
+    )?)
+}
+
+/// Answers the effective stream.
+pub(crate) fn reply(reply: &LocalReply) -> Result<(), HostError> {
+    let headers = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let body = (!reply.body.is_empty()).then_some(reply.body.as_bytes());
+    Ok(hostcalls::send_http_response(
+        reply.status.into(),
+        headers,
+        body,
+    )?)
+}
+
+/// Lets the effective stream's request go on.
+pub(crate) fn resume() -> Result<(), HostError> {
+    Ok(hostcalls::resume_http_request()?)
+}
+
+/// Ends the effective stream.
+pub(crate) fn reset() -> Result<(), HostError> {
+    Ok(hostcalls::reset_http_response()?)
+}
+
+/// Makes another context the one that the next calls are about.
+pub(crate) fn act_for(context: u32) -> Result<(), HostError> {
+    Ok(hostcalls::set_effective_context(context)?)
+}
+
+/// Sets the period of ticks; zero is none.
+pub(crate) fn set_tick_period(period: Duration) -> Result<(), HostError> {
+    Ok(hostcalls::set_tick_period(period)?)
+}
+
+/// Defines a metric. The host gives a new number each time, so once is enough.
+pub(crate) fn define(metric: MetricType, name: &str) -> Result<u32, HostError> {
+    Ok(hostcalls::define_metric(metric, name)?)
+}
+
+/// Adds to a counter.
+pub(crate) fn increment(metric: u32, by: i64) -> Result<(), HostError> {
+    Ok(hostcalls::increment_metric(metric, by)?)
+}
+
+/// Records a value in a histogram.
+pub(crate) fn record(metric: u32, value: u64) -> Result<(), HostError> {
+    Ok(hostcalls::record_metric(metric, value)?)
+}

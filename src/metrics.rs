@@ -1,0 +1,77 @@
+//! The metrics of contract section 5, in the host's own statistics.
+
+use std::collections::HashMap;
+
+use proxy_wasm::types::MetricType;
+
+use crate::config::Config;
+use crate::host::{self, HostError};
+use crate::tally::{Count, Tally};
+
+/// The numbers of the metrics that have been defined. Names come from the
+/// configuration and from closed sets of words, never from a client.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    counters: HashMap<Count, u32>,
+    introspection_ms: Option<u32>,
+}
+
+impl Metrics {
+    /// Hands over what has been counted. A metric that the host refuses is
+    /// not worth a request: it is left out.
+    pub(crate) fn flush(&mut self, tally: &mut Tally, config: &Config) {
+        for count in tally.counts.drain(..) {
+            if let Ok(counter) = self.counter(count, config) {
+                let _ = host::increment(counter, 1);
+            }
+        }
+        for ms in tally.introspection_ms.drain(..) {
+            if let Ok(histogram) = self.histogram() {
+                let _ = host::record(histogram, ms);
+            }
+        }
+    }
+
+    fn counter(&mut self, count: Count, config: &Config) -> Result<u32, HostError> {
+        if let Some(counter) = self.counters.get(&count) {
+            return Ok(*counter);
+        }
+        let counter = host::define(MetricType::Counter, &name(count, config))?;
+        self.counters.insert(count, counter);
+        Ok(counter)
+    }
+
+    fn histogram(&mut self) -> Result<u32, HostError> {
+        if let Some(histogram) = self.introspection_ms {
+            return Ok(histogram);
+        }
+        let name = "mcp_token_guard_introspection_ms";
+        let histogram = host::define(MetricType::Histogram, name)?;
+        self.introspection_ms = Some(histogram);
+        Ok(histogram)
+    }
+}
+
+/// Labels are pairs of segments, for the `stats_tags` of Envoy's bootstrap.
+fn name(count: Count, config: &Config) -> String {
+    match count {
+        Count::Cache(word) => format!("mcp_token_guard_cache.result.{word}"),
+        Count::Introspection(word) => format!("mcp_token_guard_introspections.result.{word}"),
+        Count::Leak(place) => format!("mcp_token_guard_leak_blocked.place.{place}"),
+        Count::Request(server, word) => {
+            match server.and_then(|id| config.servers.server(id)) {
+                None => format!("mcp_token_guard_requests.outcome.{word}"),
+                Some(server) => format!(
+                    "mcp_token_guard_requests.server.{}.outcome.{word}",
+                    server.name
+                ),
+            }
+        }
+    }
+}
+
+/// Counts a configuration that has been taken on.
+pub(crate) fn count_configuration() {
+    let counter = host::define(MetricType::Counter, "mcp_token_guard_configurations");
+    let _ = counter.and_then(|counter| host::increment(counter, 1));
+}
