@@ -13,14 +13,14 @@ help: ## list the targets
 build: ## build the filter: target/wasm32-wasip1/release/mcp_token_guard.wasm
 	cargo run --package pack
 
-run: build ## show it: Envoy with the filter between an MCP client and an MCP server, until Ctrl-C
-	@envoy=$$(envoy/get) && ENVOY=$$envoy cargo run --package mcp-token-guard-tests --bin demo -- --port $(PORT) --stay
+run: build envoy ## show it: Envoy with the filter between an MCP client and an MCP server, until Ctrl-C
+	cargo run --package mcp-token-guard-tests --bin demo -- --port $(PORT) --stay
 
-demo: build ## the same, but exit when it has been shown: 0 if all went as said
-	@envoy=$$(envoy/get) && ENVOY=$$envoy cargo run --package mcp-token-guard-tests --bin demo -- --port $(PORT)
+demo: build envoy ## the same, but exit when it has been shown: 0 if all went as said
+	cargo run --package mcp-token-guard-tests --bin demo -- --port $(PORT)
 
-test: build ## run every test: units, the native core, an in-process Wasm host, real Envoy
-	@envoy=$$(envoy/get) && ENVOY=$$envoy cargo test --workspace
+test: build envoy ## run every test: units, the native core, an in-process Wasm host, real Envoy
+	cargo test --workspace
 
 lint: clippy ## check format, lints and docs
 	cargo fmt --all --check

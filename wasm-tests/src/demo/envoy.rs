@@ -35,7 +35,7 @@ impl Envoy {
         if !project.join(module).exists() {
             return Err(format!("{module} is not there: run `make build`."));
         }
-        let binary = std::env::var_os("ENVOY").unwrap_or_else(|| "envoy".into());
+        let binary = binary(project)?;
         let dir = project.join("target/demo");
         let log = dir.join("envoy.log");
         let wrong = |e: std::io::Error| format!("{} cannot be written: {e}.", dir.display());
@@ -54,10 +54,7 @@ impl Envoy {
             .stderr(File::create(&log).map_err(wrong)?)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|e| {
-                let binary = binary.display();
-                format!("{binary} does not start ({e}): run `make demo`, which gets an Envoy.")
-            })?;
+            .map_err(|e| format!("{} does not start: {e}.", binary.display()))?;
         let mut envoy = Self { child, log };
         envoy.ready(ports).await?;
         Ok(envoy)
@@ -106,5 +103,19 @@ impl Envoy {
         let last = why.len().saturating_sub(10);
         let why = why[last..].join("\n");
         format!("Envoy ended. From its log, {}:\n{why}", self.log.display())
+    }
+}
+
+/// An Envoy, found or fetched by `envoy/get`, which says what it does.
+fn binary(project: &Path) -> Result<PathBuf, String> {
+    let got = std::process::Command::new(project.join("envoy/get"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("envoy/get does not start: {e}."))?;
+    let said = String::from_utf8_lossy(&got.stdout);
+    match said.lines().last() {
+        Some(path) if got.status.success() => Ok(path.into()),
+        _ => Err("there is no Envoy (see above).".into()),
     }
 }
