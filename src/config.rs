@@ -6,7 +6,21 @@
 //! (challenges, metadata documents, normal forms) is made here, so that nothing
 //! has to be composed while a request waits.
 
+mod authorization_server;
+mod budget;
+mod cursor;
+mod default_headers;
+mod header;
+mod names;
 mod parse;
+mod problem;
+mod proto;
+mod quantity;
+mod scope;
+mod server;
+mod session_key;
+mod template;
+mod uri;
 
 use core::time::Duration;
 
@@ -17,7 +31,7 @@ use crate::metadata::Documents;
 use crate::secret::Secret;
 use crate::servers::Servers;
 
-pub use parse::{ConfigErrors, Problem};
+pub use problem::{ConfigErrors, Problem};
 
 /// One generation of the plugin configuration.
 #[derive(Debug)]
@@ -197,21 +211,4 @@ pub(crate) enum AuditLog {
     Off,
     /// Refusals.
     Refused,
-}
-
-impl Config {
-    /// One line without any value of the configuration's.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        format!(
-            "configuration {}, {} servers, role {}",
-            self.fingerprint,
-            self.servers.iter().count(),
-            match self.role {
-                Role::Gateway => "gateway",
-                Role::Injector => "injector",
-                Role::Verifier => "verifier",
-            }
-        )
-    }
 }

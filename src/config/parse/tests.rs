@@ -1,0 +1,163 @@
+//! Tests of whole configurations: what they share.
+
+mod headers;
+mod secrets;
+mod servers;
+mod shape;
+mod whole;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Server;
+use crate::servers::Found;
+
+/// In every value that is secret.
+const CANARY: &str = "cAnArY0123456789abcdef";
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "SECRET" | "TOKEN" | "KEY" => Some(format!("{CANARY}-{name}")),
+        "EMPTY" => Some(String::new()),
+        "LINE" => Some(format!("{CANARY}\n")),
+        _ => None,
+    }
+}
+
+fn parse(config: &Value) -> Result<Config, String> {
+    Config::parse(config.to_string().as_bytes(), &env).map_err(|errors| errors.to_string())
+}
+
+/// What has to be there.
+fn least() -> Value {
+    json!({
+        "authorization_server": {
+            "issuer": "https://auth.example.com",
+            "introspection": {
+                "url": "https://auth.example.com/oauth2/introspect",
+                "cluster": "authorization-server",
+                "client_id": "mcp-gateway",
+                "client_secret": "${env:SECRET}"
+            }
+        },
+        "servers": {"github": {"resource": "https://gateway.example.com/github/mcp"}}
+    })
+}
+
+/// The example of the contract.
+fn example() -> Value {
+    json!({
+        "authorization_server": {
+            "issuer": "https://auth.example.com",
+            "introspection": {
+                "url": "https://auth.example.com/oauth2/introspect",
+                "cluster": "authorization-server",
+                "auth_method": "client_secret_basic",
+                "client_id": "mcp-gateway",
+                "client_secret": "${env:SECRET}",
+                "timeout": "2s"
+            }
+        },
+        "cache": {
+            "ttl": "30s",
+            "negative_ttl": "5s",
+            "max_entries": 8192,
+            "stale_if_error": "0s",
+            "recheck_streams": "0s",
+            "call_grace": "10m"
+        },
+        "limits": {
+            "in_flight": 256, "waiting": 4096, "cache_bytes": "16MiB", "answer": "256KiB"
+        },
+        "servers": {
+            "github": {
+                "cluster": "github",
+                "resource": "https://gateway.example.com/github/mcp",
+                "audience": ["https://gateway.example.com/github/mcp"],
+                "audience_checked_by_authorization_server": false,
+                "required_scopes": ["mcp:read"],
+                "default_headers": {"Authorization": "Bearer ${env:TOKEN}"}
+            }
+        },
+        "scope_implies": {"mcp:admin": ["mcp:read", "mcp:write"]},
+        "allowed_origins": ["https://app.example.com"],
+        "strip_headers": ["x-legacy-token"],
+        "identity_headers": {"x-mcp-subject": "sub", "x-mcp-client-id": "client_id"},
+        "unlisted_clusters": "deny",
+        "role": "gateway",
+        "session_key": "${env:KEY}",
+        "audit_log": "refused",
+        "clock_skew": "0s"
+    })
+}
+
+/// The configuration with one value put in, whatever was there.
+fn with(config: Value, path: &str, value: impl Into<Value>) -> Value {
+    let mut config = config;
+    let (keys, last) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut place = &mut config;
+    for key in keys.split('.').filter(|key| !key.is_empty()) {
+        let object = place.as_object_mut().unwrap();
+        place = object.entry(key).or_insert_with(|| json!({}));
+    }
+    place[last] = value.into();
+    config
+}
+
+fn without(config: Value, path: &str) -> Value {
+    let mut config = config;
+    let pointer = format!("/{}", path.replace('.', "/"));
+    let (object, key) = pointer.rsplit_once('/').unwrap();
+    let object = config.pointer_mut(object).unwrap();
+    assert!(object.as_object_mut().unwrap().remove(key).is_some());
+    config
+}
+
+/// Loads with the value there.
+fn accepts(path: &str, value: impl Into<Value>) -> Config {
+    let value = value.into();
+    parse(&with(least(), path, value.clone())).unwrap_or_else(|errors| {
+        panic!("{path} = {value} is refused: {errors}");
+    })
+}
+
+/// Has exactly one error with the value there, which is at that place.
+fn refuses(path: &str, value: impl Into<Value>) -> String {
+    let value = value.into();
+    let Err(errors) = parse(&with(least(), path, value.clone())) else {
+        panic!("{path} = {value} is accepted");
+    };
+    let first = errors.lines().next().unwrap();
+    assert!(
+        errors.lines().count() == 1 && first.starts_with(path),
+        "{path} = {value}: {errors}"
+    );
+    errors
+}
+
+fn github(config: &Config) -> &Server {
+    match config.servers.find("github", b"/github/mcp") {
+        Found::Server(_, server) => server,
+        Found::UnknownPath | Found::Unlisted => panic!("github is not found"),
+    }
+}
+
+/// Pointers to all values that are neither objects nor lists, and to the lists.
+fn leaves(value: &Value, at: &str, paths: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                leaves(value, &format!("{at}/{key}"), paths);
+            }
+        }
+        Value::Array(items) => {
+            for (place, value) in items.iter().enumerate() {
+                leaves(value, &format!("{at}/{place}"), paths);
+            }
+            paths.push(at.to_owned());
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            paths.push(at.to_owned());
+        }
+    }
+}

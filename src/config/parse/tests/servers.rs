@@ -1,0 +1,136 @@
+//! Servers, their clusters and what tokens need there; URLs and origins.
+
+use super::*;
+
+/// RFC6750-3-d, MCP-SCOPE-e.
+#[test]
+fn scopes_that_cannot_be_challenged_are_refused() {
+    for scope in ["a\"b", "a\\b", "a b", "é", "", "offline_access"] {
+        let path = "servers.github.required_scopes";
+        assert!(refuses(path, json!([scope])).starts_with("servers.github.required_scopes[0]"));
+    }
+    refuses("servers.github.required_scopes", json!(["a", "a"]));
+    refuses("servers.github.required_scopes", json!("a"));
+    refuses("scope_implies", json!({"a b": []}));
+    refuses("scope_implies", json!({"a": ["b c"]}));
+    refuses("scope_implies", json!({"a": "b"}));
+}
+
+/// MCP-CANON-a, INTEROP-slash.
+#[test]
+fn audiences_are_kept_in_normal_form() {
+    let audience = |config: &Config| github(config).requirement.audience.clone();
+    let config = accepts("servers.github.resource", json!("HTTPS://GW.example.com"));
+    assert_eq!(audience(&config), ["https://gw.example.com/"]);
+    let config = accepts("servers.github.audience", json!(["HTTPS://GW/Mcp", "api"]));
+    assert_eq!(audience(&config), ["https://gw/Mcp", "api"]);
+    refuses("servers.github.audience", json!([]));
+    refuses("servers.github.audience", json!([""]));
+    refuses(
+        "servers.github.audience",
+        json!(["https://a", "https://A/"]),
+    );
+    refuses("servers.github.audience", json!("https://a"));
+}
+
+#[test]
+fn server_names_can_be_metric_names() {
+    let name = "a".repeat(64);
+    let server = json!({"resource": "https://a/"});
+    for name in ["a", "A_b-9", &name] {
+        accepts("servers", json!({name: server}));
+    }
+    let long = "a".repeat(65);
+    for name in ["", "a.b", "a b", "é", "a/b", "a\n", &long] {
+        refuses("servers", json!({name: server}));
+    }
+}
+
+#[test]
+fn there_is_at_least_one_server_and_not_too_many() {
+    refuses("servers", json!({}));
+    let many = |count: usize| -> Value {
+        let server = |place| (format!("s{place}"), json!({"resource": "https://a/"}));
+        Value::Object((0..count).map(server).collect())
+    };
+    accepts("servers", many(1_000));
+    refuses("servers", many(1_001));
+}
+
+#[test]
+fn clusters_are_names_or_patterns_of_one_server() {
+    let lists = |config: &Config, cluster: &str| config.servers.lists(cluster);
+    let path = "servers.github.cluster";
+    assert!(lists(&parse(&least()).unwrap(), "github"));
+    assert!(lists(&accepts(path, json!("other")), "other"));
+    assert!(!lists(&accepts(path, json!("other")), "github"));
+    assert!(lists(&accepts(path, json!(["a", "b|*|c"])), "b|x|c"));
+    for value in [
+        json!("*"),
+        json!("a*b*"),
+        json!(""),
+        json!([]),
+        json!(["a", "a"]),
+        json!([["a"]]),
+    ] {
+        refuses(path, value);
+    }
+    let second = |cluster: &str, resource: &str| {
+        let first = with(least(), path, json!(["one", "a*"]));
+        with(
+            first,
+            "servers.second",
+            json!({"cluster": cluster, "resource": resource}),
+        )
+    };
+    assert!(parse(&second("one", "https://gateway.example.com/other")).is_ok());
+    for overlapping in [
+        second("ab*", "https://gateway.example.com/other"),
+        second("one", "https://elsewhere.example.com/github/mcp"),
+    ] {
+        let errors = parse(&overlapping).unwrap_err();
+        assert!(
+            errors.contains("servers.github") && errors.contains("servers.second"),
+            "{errors}"
+        );
+    }
+}
+
+/// OAUTH21-1.5-a.
+#[test]
+fn http_is_refused_but_for_loopback() {
+    for path in [
+        "authorization_server.issuer",
+        "authorization_server.introspection.url",
+        "servers.github.resource",
+    ] {
+        assert!(refuses(path, json!("http://auth.example.com/x")).contains("is not https"));
+        accepts(path, json!("http://127.0.0.1:9000/x"));
+        accepts(path, json!("http://localhost/x"));
+        accepts(path, json!("http://[::1]:9000/x"));
+    }
+}
+
+/// MCP-ORIGIN-a.
+#[test]
+fn origins_are_whole_strings() {
+    accepts("allowed_origins", json!([]));
+    accepts(
+        "allowed_origins",
+        json!(["https://a.example", "http://localhost:6274"]),
+    );
+    for origin in [
+        "*",
+        "null",
+        "https://a.example/",
+        "https://a.example:443",
+        "https://*.a",
+    ] {
+        refuses("allowed_origins", json!([origin]));
+    }
+    refuses("allowed_origins", json!("https://a.example"));
+    refuses(
+        "allowed_origins",
+        json!(["https://a.example", "https://a.example"]),
+    );
+}
