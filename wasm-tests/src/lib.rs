@@ -3,6 +3,7 @@
 pub mod client;
 pub mod demo;
 pub mod envoy;
+pub mod host;
 pub mod module;
 pub mod peers;
 pub mod scenario;

@@ -1,7 +1,7 @@
 //! A header map that behaves as Envoy's does.
 
 /// The fields that Envoy keeps as one entry, joining what comes in twice with a
-/// comma. `authorization` is one of them in every build that has the OAuth2
+/// comma. `authorization` is one of them in every build that has the oauth2
 /// filter, so two `Authorization` lines are one value by the time a filter
 /// looks.
 const INLINE: [&[u8]; 18] = [
