@@ -110,7 +110,11 @@ impl Requirement {
         if !self.is_audience(claims) {
             return Err(Refusal::WrongAudience);
         }
-        if !self.scopes.iter().all(|required| required.granted_by(claims)) {
+        if !self
+            .scopes
+            .iter()
+            .all(|required| required.granted_by(claims))
+        {
             return Err(Refusal::InsufficientScope);
         }
         Ok(Verified::assertion())
@@ -201,7 +205,10 @@ mod tests {
     #[test]
     fn a_token_ends_at_exp() {
         assert_eq!(judge(&requirement(), &claims(), 1_099), None);
-        assert_eq!(judge(&requirement(), &claims(), 1_100), Some(Refusal::Expired));
+        assert_eq!(
+            judge(&requirement(), &claims(), 1_100),
+            Some(Refusal::Expired)
+        );
         assert_eq!(refused(|c| c.expires = Some(1_000.5)), None);
         assert_eq!(refused(|c| c.expires = Some(-1.0)), Some(Refusal::Expired));
         assert_eq!(refused(|c| c.expires = Some(1e300)), None);
@@ -210,7 +217,10 @@ mod tests {
     /// RFC7662-2.2-nbf, CLOCK-a.
     #[test]
     fn a_token_begins_at_nbf_and_skew_is_tolerated_both_ways() {
-        assert_eq!(refused(|c| c.not_before = Some(1_001.0)), Some(Refusal::NotYetValid));
+        assert_eq!(
+            refused(|c| c.not_before = Some(1_001.0)),
+            Some(Refusal::NotYetValid)
+        );
         assert_eq!(refused(|c| c.not_before = Some(1_000.0)), None);
         let mut claims = claims();
         claims.not_before = Some(1_005.0);
@@ -226,11 +236,19 @@ mod tests {
         let foreign = Some(Refusal::WrongAudience);
         assert_eq!(refused(|c| c.audience = None), foreign);
         assert_eq!(refused(|c| c.audience = Some(vec![])), foreign);
-        for other in ["https://gw.example.com/mcp-evil", "https://gw.example.com/", ""] {
+        for other in [
+            "https://gw.example.com/mcp-evil",
+            "https://gw.example.com/",
+            "",
+        ] {
             assert_eq!(refused(|c| c.audience = Some(vec![other.into()])), foreign);
         }
         assert_eq!(
-            refused(|c| c.audience.as_mut().unwrap().insert(0, "https://other.example".into())),
+            refused(|c| c
+                .audience
+                .as_mut()
+                .unwrap()
+                .insert(0, "https://other.example".into())),
             None
         );
     }
@@ -242,7 +260,10 @@ mod tests {
         requirement.audience_checked_by_authorization_server = true;
         let mut claims = claims();
         claims.audience = Some(vec!["https://other.example/".into()]);
-        assert_eq!(judge(&requirement, &claims, 1_000), Some(Refusal::WrongAudience));
+        assert_eq!(
+            judge(&requirement, &claims, 1_000),
+            Some(Refusal::WrongAudience)
+        );
         claims.audience = None;
         assert_eq!(judge(&requirement, &claims, 1_000), None);
     }

@@ -212,7 +212,10 @@ mod tests {
         let context = Context::of_stranger(&Head::read(&fields));
         assert_eq!(context.mcp_method.as_deref(), Some("tools/call"));
         assert!(context.request_id.is_some() && context.mcp_name.is_none());
-        let fields = [field("x-request-id", "token-1"), field("mcp-method", "t0ken")];
+        let fields = [
+            field("x-request-id", "token-1"),
+            field("mcp-method", "t0ken"),
+        ];
         let context = Context::of_stranger(&Head::read(&fields));
         assert!(context.request_id.is_none() && context.mcp_method.is_none());
     }

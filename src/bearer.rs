@@ -119,8 +119,16 @@ mod tests {
     /// RFC6750-2.1-a, RFC6750-2.1-b, RFC9110-11.1-a.
     #[test]
     fn one_bearer_token_is_read() {
-        for value in ["Bearer a-._~+/9==", "bearer  a-._~+/9==", "bEaReR a-._~+/9=="] {
-            assert_eq!(read(value.as_bytes()), Ok(b"a-._~+/9==".to_vec()), "{value}");
+        for value in [
+            "Bearer a-._~+/9==",
+            "bearer  a-._~+/9==",
+            "bEaReR a-._~+/9==",
+        ] {
+            assert_eq!(
+                read(value.as_bytes()),
+                Ok(b"a-._~+/9==".to_vec()),
+                "{value}"
+            );
         }
     }
 
@@ -128,10 +136,21 @@ mod tests {
     #[test]
     fn what_is_not_token68_is_malformed() {
         for value in [
-            &b"Bearer a=b"[..], b"Bearer a b", b"Bearer \"a\"", b"Bearer a%20", b"Bearer \xe9",
-            b"Bearer =", b"Bearer a\0", b"Bearer a\tb",
+            &b"Bearer a=b"[..],
+            b"Bearer a b",
+            b"Bearer \"a\"",
+            b"Bearer a%20",
+            b"Bearer \xe9",
+            b"Bearer =",
+            b"Bearer a\0",
+            b"Bearer a\tb",
         ] {
-            assert_eq!(read(value), Err(NoToken::Malformed), "{}", value.escape_ascii());
+            assert_eq!(
+                read(value),
+                Err(NoToken::Malformed),
+                "{}",
+                value.escape_ascii()
+            );
         }
     }
 
@@ -147,23 +166,49 @@ mod tests {
     #[test]
     fn nothing_empty_or_another_scheme_is_no_token() {
         for value in [
-            &b""[..], b"Bearer", b"Basic Zm9v", b"DPoP abc", b"Bearer\tT", b"BearerT", b"Bearer-x T",
+            &b""[..],
+            b"Bearer",
+            b"Basic Zm9v",
+            b"DPoP abc",
+            b"Bearer\tT",
+            b"BearerT",
+            b"Bearer-x T",
             b"Digest username=\"a\", realm=\"b\", nc = 1",
         ] {
-            assert_eq!(read(value), Err(NoToken::Absent), "{}", value.escape_ascii());
+            assert_eq!(
+                read(value),
+                Err(NoToken::Absent),
+                "{}",
+                value.escape_ascii()
+            );
         }
-        assert_eq!(BearerToken::read(Single::Absent).err(), Some(NoToken::Absent));
+        assert_eq!(
+            BearerToken::read(Single::Absent).err(),
+            Some(NoToken::Absent)
+        );
     }
 
     /// RFC9110-5.3-a, ENVOY-dup-a.
     #[test]
     fn two_authorization_fields_are_refused_joined_or_not() {
         for value in [
-            &b"Bearer T,Bearer X"[..], b"Basic abc,Bearer T", b"Basic abc, bearer", b"Basic a,Basic b",
-            b"Bearer T,", b"Bearer ,T",
+            &b"Bearer T,Bearer X"[..],
+            b"Basic abc,Bearer T",
+            b"Basic abc, bearer",
+            b"Basic a,Basic b",
+            b"Bearer T,",
+            b"Bearer ,T",
         ] {
-            assert_eq!(read(value), Err(NoToken::Several), "{}", value.escape_ascii());
+            assert_eq!(
+                read(value),
+                Err(NoToken::Several),
+                "{}",
+                value.escape_ascii()
+            );
         }
-        assert_eq!(BearerToken::read(Single::Several).err(), Some(NoToken::Several));
+        assert_eq!(
+            BearerToken::read(Single::Several).err(),
+            Some(NoToken::Several)
+        );
     }
 }

@@ -72,7 +72,12 @@ impl Cache {
     }
 
     /// Keeps an active answer for `ttl`, but not past `exp`.
-    pub(crate) fn keep_active(&mut self, digest: TokenDigest, claims: &Rc<Claims>, now: Now) -> Kept {
+    pub(crate) fn keep_active(
+        &mut self,
+        digest: TokenDigest,
+        claims: &Rc<Claims>,
+        now: Now,
+    ) -> Kept {
         self.inactive.remove(&digest);
         let left_ms = claims
             .expires
@@ -278,7 +283,10 @@ mod tests {
     }
 
     fn is_active(cache: &mut Cache, number: usize, second: u64) -> bool {
-        matches!(cache.find(&digest(number), Now::at_seconds(second)), Known::Active(_))
+        matches!(
+            cache.find(&digest(number), Now::at_seconds(second)),
+            Known::Active(_)
+        )
     }
 
     #[test]
@@ -301,7 +309,11 @@ mod tests {
             let kept = cache.keep_active(digest(2), &claims(Some(expires)), Now::at_seconds(100));
             assert!(!kept.inserted);
         }
-        assert!(cache.keep_active(digest(3), &claims(Some(1e300)), Now::at_seconds(100)).inserted);
+        assert!(
+            cache
+                .keep_active(digest(3), &claims(Some(1e300)), Now::at_seconds(100))
+                .inserted
+        );
     }
 
     /// RFC7662-4-ca: a TTL of zero asks every time.

@@ -218,24 +218,19 @@ impl Denial {
     /// The answer to the client. `challenges` are those of the server that the
     /// request is for, where it is for one; `origin` is set where a page of
     /// that origin may read the answer.
-    pub(crate) fn reply(
-        self,
-        challenges: Option<&Challenges>,
-        origin: Option<&str>,
-    ) -> LocalReply {
+    pub(crate) fn reply(self, challenges: Option<&Challenges>, origin: Option<&str>) -> LocalReply {
         let row = self.row();
         let mut reply = LocalReply::new(row.status);
         reply.header("cache-control", "no-store");
         if let Some(challenge) = challenges.and_then(|all| all.for_denial(self)) {
             reply.header("www-authenticate", challenge);
         }
-        match self {
-            Self::Overloaded => reply.header("retry-after", &RETRY_AFTER.to_string()),
-            Self::Undetermined(undetermined) => {
-                reply.header("retry-after", &undetermined.retry_after.to_string());
-            }
-            Self::MethodRefused => reply.header("allow", "GET, POST, DELETE"),
-            _ => {}
+        if let Self::Undetermined(undetermined) = self {
+            reply.header("retry-after", &undetermined.retry_after.to_string());
+        } else if self == Self::Overloaded {
+            reply.header("retry-after", &RETRY_AFTER.to_string());
+        } else if self == Self::MethodRefused {
+            reply.header("allow", "GET, POST, DELETE");
         }
         reply.allow_origin(origin);
         reply.json(format!(
@@ -263,7 +258,7 @@ impl Challenges {
     pub(crate) fn new(metadata_url: &str, scopes: &[&str]) -> Self {
         let mut base = format!(r#"Bearer resource_metadata="{metadata_url}""#);
         if !scopes.is_empty() {
-            base.push_str(&format!(r#", scope="{}""#, scopes.join(" ")));
+            base = format!(r#"{base}, scope="{}""#, scopes.join(" "));
         }
         let with = |denial: Denial| {
             let row = denial.row();

@@ -24,7 +24,9 @@ pub(crate) const BUILT_IN_STRIP: &[&str] = &[
 
 /// The name in lower case with `-` for `_`.
 pub(crate) fn fold(name: &str) -> String {
-    name.bytes().map(|byte| char::from(fold_byte(byte))).collect()
+    name.bytes()
+        .map(|byte| char::from(fold_byte(byte)))
+        .collect()
 }
 
 fn fold_byte(byte: u8) -> u8 {

@@ -81,9 +81,7 @@ impl Worker {
         let stream = StreamId(id);
         let step = if self.tell(|guard| guard.is_injector())? {
             let mark = host::filter_state(MARK)?;
-            self.tell(|guard| {
-                guard.inject(stream, &fields, cluster.as_deref(), mark.as_deref())
-            })?
+            self.tell(|guard| guard.inject(stream, &fields, cluster.as_deref(), mark.as_deref()))?
         } else {
             let now = self.now()?;
             self.tell(|guard| guard.request(stream, &fields, cluster.as_deref(), now))?
@@ -189,7 +187,9 @@ impl Worker {
         match (self.tell(|guard| guard.is_injector())?, decision) {
             // The verifier's record says it all.
             (true, Decision::Forward) => Ok(()),
-            (true, Decision::Reply) => host::set_filter_state(INJECTOR_AUDIT, audit.json.as_bytes()),
+            (true, Decision::Reply) => {
+                host::set_filter_state(INJECTOR_AUDIT, audit.json.as_bytes())
+            }
             (false, _) => host::set_filter_state(AUDIT, audit.json.as_bytes()),
         }
     }

@@ -160,7 +160,11 @@ impl Flights {
         let left = before.saturating_sub(flight.waiting.len());
         self.waiting = self.waiting.saturating_sub(left);
         match flight.state {
-            State::Asked { call, by: Some(by), until } if by == stream => {
+            State::Asked {
+                call,
+                by: Some(by),
+                until,
+            } if by == stream => {
                 self.by_call.remove(&call);
                 self.lost.push(until);
                 flight.state = State::ToAsk(None);

@@ -152,7 +152,7 @@ impl Guard {
         let head = Head::read(fields);
         match self.decide(id, &head, cluster, now) {
             Ok(step) => step,
-            Err(refused) => self.deny(refused),
+            Err(refused) => self.deny(&refused),
         }
     }
 
@@ -168,7 +168,7 @@ impl Guard {
         if let Some(reply) = config.documents.answer(head) {
             return Ok(self.serve("metadata", reply, None, head));
         }
-        let refuse = |denial| Refused::early(denial, None, None, head);
+        let refuse = |denial| Box::new(Refused::early(denial, None, None, head));
         let (server_id, server) = match cluster.map(|name| config.servers.find(name, head.path)) {
             None if config.unlisted_clusters == Unlisted::Ignore => return Ok(self.ignore(id)),
             None => return Err(refuse(Denial::NoRoute)),
@@ -180,7 +180,8 @@ impl Guard {
             Some(Found::Server(id, server)) => (id, server),
         };
         let origin = Origin::of(head, &config, server);
-        let refuse = |denial| Refused::early(denial, Some(server_id), origin.allowed(), head);
+        let early = |denial| Refused::early(denial, Some(server_id), origin.allowed(), head);
+        let refuse = |denial| Box::new(early(denial));
         if head.is_oauth_well_known() {
             return Err(refuse(Denial::WellKnown));
         }
@@ -205,9 +206,17 @@ impl Guard {
             Ok(token) => token.expose(),
         };
         let digest = self.digester.of(token);
-        let refuse = |denial| refuse(denial).known(digest, Source::Hit);
-        let plan =
-            || Plan::new(&config, (server_id, server), head, token, digest, origin.allowed());
+        let refuse = |denial| Box::new(early(denial).known(digest, Source::Hit));
+        let plan = || {
+            Plan::new(
+                &config,
+                (server_id, server),
+                head,
+                token,
+                digest,
+                origin.allowed(),
+            )
+        };
         let stale = match self.cache.find(&digest, now) {
             Known::Active(claims) => {
                 self.tally.count(Count::Cache(Source::Hit.word()));
@@ -273,10 +282,10 @@ impl Guard {
         let verified = found.and_then(|cluster| Verified::by_mark(&config.servers, cluster, mark));
         let (server_id, verified) = match verified {
             Ok(found) => found,
-            Err(denial) => return self.deny(Refused::early(denial, None, None, &head)),
+            Err(denial) => return self.deny(&Refused::early(denial, None, None, &head)),
         };
         let Some(server) = config.servers.server(server_id) else {
-            return self.deny(Refused::early(Denial::Internal, None, None, &head));
+            return self.deny(&Refused::early(Denial::Internal, None, None, &head));
         };
         let forward = Forward::marked(verified, &config, (server_id, server), fields);
         let open = Open {
@@ -323,7 +332,9 @@ impl Guard {
                 let verdict = server
                     .requirement
                     .judge(claims, issuer, config.clock_skew, now);
-                verdict.map(|verified| (server, verified)).map_err(Denial::Refused)
+                verdict
+                    .map(|verified| (server, verified))
+                    .map_err(Denial::Refused)
             })
             .and_then(|(server, verified)| {
                 let forward = plan.forward(verified, &config, &self.sessions, claims)?;
@@ -331,7 +342,7 @@ impl Guard {
             });
         let (server, forward) = match judged {
             Ok(found) => found,
-            Err(denial) => return Err(Refused::judged(denial, plan, &verdict)),
+            Err(denial) => return Err(Box::new(Refused::judged(denial, plan, &verdict))),
         };
         let audit = self.audit(Record {
             server: Some(&server.name),
@@ -378,13 +389,13 @@ impl Guard {
         Step::Reply(reply, audit)
     }
 
-    fn deny(&mut self, refused: Box<Refused>) -> Step {
+    fn deny(&mut self, refused: &Refused) -> Step {
         let (reply, audit) = self.refuse(refused);
         Step::Reply(reply, audit)
     }
 
     /// The only place where a refusal becomes an answer.
-    fn refuse(&mut self, refused: Box<Refused>) -> (LocalReply, Audit) {
+    fn refuse(&mut self, refused: &Refused) -> (LocalReply, Audit) {
         let config = Rc::clone(&self.config);
         let server = refused.server.and_then(|id| config.servers.server(id));
         let challenges = server.map(|server| &server.challenges);
@@ -423,7 +434,7 @@ impl Guard {
 
     /// The answer where the host has failed, or anything else unforeseen.
     pub(crate) fn internal_error(&mut self) -> (LocalReply, Audit) {
-        self.refuse(Refused::unknown(Denial::Internal))
+        self.refuse(&Refused::unknown(Denial::Internal))
     }
 
     /// What has been counted since this was last called.
@@ -448,8 +459,8 @@ impl Refused {
         server: Option<ServerId>,
         origin: Option<&str>,
         head: &Head<'_>,
-    ) -> Box<Self> {
-        Box::new(Self {
+    ) -> Self {
+        Self {
             denial,
             server,
             origin: origin.map(str::to_owned),
@@ -458,11 +469,11 @@ impl Refused {
             context: Context::of_stranger(head),
             source: None,
             introspection_ms: None,
-        })
+        }
     }
 
     /// With what is known of the token.
-    fn known(mut self: Box<Self>, digest: TokenDigest, source: Source) -> Box<Self> {
+    fn known(mut self, digest: TokenDigest, source: Source) -> Self {
         self.digest = Some(digest);
         if self.denial == Denial::Inactive {
             self.source = Some(source);
@@ -471,8 +482,8 @@ impl Refused {
     }
 
     /// After the verdict on an active token.
-    fn judged(denial: Denial, plan: Plan, verdict: &Verdict) -> Box<Self> {
-        Box::new(Self {
+    fn judged(denial: Denial, plan: Plan, verdict: &Verdict) -> Self {
+        Self {
             denial,
             server: Some(plan.server),
             origin: plan.origin,
@@ -481,6 +492,6 @@ impl Refused {
             context: plan.context,
             source: Some(verdict.source),
             introspection_ms: verdict.introspection_ms,
-        })
+        }
     }
 }

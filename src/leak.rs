@@ -63,7 +63,11 @@ impl<'a> Search<'a> {
         }
         let question = memchr::memchr(b'?', path).unwrap_or(path.len());
         let (path, query) = path.split_at_checked(question).unwrap_or((path, b""));
-        if self.anywhere(path) || path.split(|byte| *byte == b'/').any(|part| self.is_whole(part)) {
+        if self.anywhere(path)
+            || path
+                .split(|byte| *byte == b'/')
+                .any(|part| self.is_whole(part))
+        {
             return Some(Place::Path);
         }
         let parts = || query.split(|byte| matches!(byte, b'?' | b'&' | b';' | b'='));
@@ -138,8 +142,14 @@ mod tests {
     #[test]
     fn a_path_tells_segment_and_query_apart() {
         let search = Search::new(TOKEN);
-        assert_eq!(search.in_path(b"/a/0123456789abcdef%2b%2FZ%3d/b"), Some(Place::Path));
-        assert_eq!(search.in_path(b"/a?b=x0123456789abcdef+/Z=x"), Some(Place::Query));
+        assert_eq!(
+            search.in_path(b"/a/0123456789abcdef%2b%2FZ%3d/b"),
+            Some(Place::Path)
+        );
+        assert_eq!(
+            search.in_path(b"/a?b=x0123456789abcdef+/Z=x"),
+            Some(Place::Query)
+        );
         assert_eq!(search.in_path(b"/a?b=c"), None);
     }
 

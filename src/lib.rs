@@ -46,7 +46,11 @@ pub use stream::StreamId;
 pub use time::Now;
 
 #[cfg(target_family = "wasm")]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(filter::Root::default()));
-}}
+mod entry {
+    #![expect(unreachable_pub, reason = "the SDK's macro writes a public function")]
+
+    proxy_wasm::main! {{
+        proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+        proxy_wasm::set_root_context(|_| Box::new(crate::filter::Root::default()));
+    }}
+}

@@ -52,11 +52,14 @@ impl Documents {
             if neighbours.count() > 1 || path_of(&server.resource) == WELL_KNOWN {
                 continue;
             }
-            documents.entry(WELL_KNOWN.to_owned()).or_default().push(Document {
-                authority: server.resource.authority.clone(),
-                body: body(issuer, server),
-                own_authority_only: servers.iter().count() > 1,
-            });
+            documents
+                .entry(WELL_KNOWN.to_owned())
+                .or_default()
+                .push(Document {
+                    authority: server.resource.authority.clone(),
+                    body: body(issuer, server),
+                    own_authority_only: servers.iter().count() > 1,
+                });
         }
         Self(documents)
     }

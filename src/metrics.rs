@@ -58,15 +58,13 @@ fn name(count: Count, config: &Config) -> String {
         Count::Cache(word) => format!("mcp_token_guard_cache.result.{word}"),
         Count::Introspection(word) => format!("mcp_token_guard_introspections.result.{word}"),
         Count::Leak(place) => format!("mcp_token_guard_leak_blocked.place.{place}"),
-        Count::Request(server, word) => {
-            match server.and_then(|id| config.servers.server(id)) {
-                None => format!("mcp_token_guard_requests.outcome.{word}"),
-                Some(server) => format!(
-                    "mcp_token_guard_requests.server.{}.outcome.{word}",
-                    server.name
-                ),
-            }
-        }
+        Count::Request(server, word) => match server.and_then(|id| config.servers.server(id)) {
+            None => format!("mcp_token_guard_requests.outcome.{word}"),
+            Some(server) => format!(
+                "mcp_token_guard_requests.server.{}.outcome.{word}",
+                server.name
+            ),
+        },
     }
 }
 

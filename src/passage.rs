@@ -346,9 +346,7 @@ impl Trailers {
                 if !strip.contains(name) {
                     strip.push(name.clone());
                 }
-            } else if token
-                .is_some_and(|token| Search::new(token.expose()).in_field(name, value))
-            {
+            } else if token.is_some_and(|token| Search::new(token.expose()).in_field(name, value)) {
                 return Self::Leak;
             }
         }

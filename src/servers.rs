@@ -61,9 +61,9 @@ impl ClusterPattern {
         match name.split_once('*') {
             None if name.is_empty() => Err("is empty; give the name of an Envoy cluster"),
             None => Ok(Self::Exact(name.to_owned())),
-            Some(("", "")) => {
-                Err("is a lone `*`, which would give the credential to every cluster; name the clusters")
-            }
+            Some(("", "")) => Err(
+                "is a lone `*`, which would give the credential to every cluster; name the clusters",
+            ),
             Some((_, suffix)) if suffix.contains('*') => {
                 Err("has more than one `*`; a pattern may have one")
             }
@@ -84,7 +84,8 @@ impl Pattern {
 
     /// Whether there can be a cluster that matches both.
     fn overlaps(&self, other: &Self) -> bool {
-        let prefixes = self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
+        let prefixes =
+            self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
         let suffixes = self.suffix.ends_with(&other.suffix) || other.suffix.ends_with(&self.suffix);
         prefixes && suffixes
     }
@@ -237,7 +238,7 @@ impl Servers {
 /// one that the upstream could read in another way chooses none.
 fn is_plain(path: &[u8]) -> bool {
     let decoded = percent_decode(path);
-    let separators = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'/').count();
+    let separators = |bytes: &[u8]| memchr::memchr_iter(b'/', bytes).count();
     if separators(&decoded) != separators(path) || decoded.contains(&b'\\') {
         return false;
     }
@@ -295,8 +296,16 @@ mod tests {
             assert!(is_plain(path.as_bytes()), "{path}");
         }
         for path in [
-            "/a/../b", "/a/..", "/a/%2e%2e/b", "/a%2fb", "/a//b", "/a\\b", "/a/%5cb", "/a/..;x/b",
-            "/./a", "/a/;x/b",
+            "/a/../b",
+            "/a/..",
+            "/a/%2e%2e/b",
+            "/a%2fb",
+            "/a//b",
+            "/a\\b",
+            "/a/%5cb",
+            "/a/..;x/b",
+            "/./a",
+            "/a/;x/b",
         ] {
             assert!(!is_plain(path.as_bytes()), "{path}");
         }

@@ -142,11 +142,19 @@ mod tests {
     #[test]
     fn an_id_is_good_for_its_owner_only() {
         let sessions = sessions(&["key-one"]);
-        let (one, other) = (Digester::new("", "").of(b"1"), Digester::new("", "").of(b"2"));
+        let (one, other) = (
+            Digester::new("", "").of(b"1"),
+            Digester::new("", "").of(b"2"),
+        );
         let alice = claims(Some("alice"), Some("app"));
-        let bound = sessions.bind(owner("github", &alice, &one), b"id.7").unwrap();
+        let bound = sessions
+            .bind(owner("github", &alice, &one), b"id.7")
+            .unwrap();
         // A new token of the same caller is the same owner.
-        assert_eq!(sessions.unbind(owner("github", &alice, &other), &bound), Some(&b"id.7"[..]));
+        assert_eq!(
+            sessions.unbind(owner("github", &alice, &other), &bound),
+            Some(&b"id.7"[..])
+        );
         for (server, claims) in [
             ("linear", alice.clone()),
             ("github", claims(Some("bob"), Some("app"))),
@@ -167,16 +175,33 @@ mod tests {
     #[test]
     fn a_caller_without_a_name_is_its_token() {
         let sessions = sessions(&["key-one"]);
-        let (one, other) = (Digester::new("", "").of(b"1"), Digester::new("", "").of(b"2"));
+        let (one, other) = (
+            Digester::new("", "").of(b"1"),
+            Digester::new("", "").of(b"2"),
+        );
         let nobody = claims(None, None);
-        let bound = sessions.bind(owner("github", &nobody, &one), b"id").unwrap();
-        assert!(sessions.unbind(owner("github", &nobody, &one), &bound).is_some());
-        assert!(sessions.unbind(owner("github", &nobody, &other), &bound).is_none());
+        let bound = sessions
+            .bind(owner("github", &nobody, &one), b"id")
+            .unwrap();
+        assert!(
+            sessions
+                .unbind(owner("github", &nobody, &one), &bound)
+                .is_some()
+        );
+        assert!(
+            sessions
+                .unbind(owner("github", &nobody, &other), &bound)
+                .is_none()
+        );
     }
 
     #[test]
     fn a_second_key_is_still_known_while_keys_change() {
-        let (old, both, new) = (sessions(&["old"]), sessions(&["new", "old"]), sessions(&["new"]));
+        let (old, both, new) = (
+            sessions(&["old"]),
+            sessions(&["new", "old"]),
+            sessions(&["new"]),
+        );
         let digest = Digester::new("", "").of(b"1");
         let alice = claims(Some("alice"), None);
         let owner = owner("github", &alice, &digest);

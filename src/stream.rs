@@ -71,11 +71,9 @@ impl Kind {
             Method::Post if head.mcp_method.one() == Some(b"subscriptions/listen") => {
                 Self::Subscription
             }
-            Method::Delete
-            | Method::Options
-            | Method::Other
-            | Method::Post
-            | Method::Tunnel => Self::Call,
+            Method::Delete | Method::Options | Method::Other | Method::Post | Method::Tunnel => {
+                Self::Call
+            }
         }
     }
 }

@@ -123,7 +123,7 @@ impl Guard {
         };
         let responding = open.responding;
         let refused = Refused::late(Denial::Leak(Place::Trailer), *open);
-        let (reply, audit) = self.refuse(refused);
+        let (reply, audit) = self.refuse(&refused);
         if responding {
             TrailersStep::Reset
         } else {
@@ -171,7 +171,7 @@ impl Guard {
             Some(Stream::Open(open)) => Refused::late(denial, *open),
             Some(Stream::Ignored | Stream::Waiting(_)) | None => Refused::unknown(denial),
         };
-        let (reply, audit) = self.refuse(refused);
+        let (reply, audit) = self.refuse(&refused);
         Answer::Replace(reply, audit)
     }
 
@@ -186,7 +186,7 @@ impl Guard {
     pub fn tick(&mut self, now: Now) -> Vec<Task> {
         for digest in self.flights.overdue(now) {
             if let Some(flight) = self.flights.end(&digest) {
-                self.land(digest, flight, &Reply::Broken, now);
+                self.land(digest, &flight, &Reply::Broken, now);
             }
         }
         self.recheck(now);
@@ -199,7 +199,10 @@ impl Guard {
             .map(Task::Ask)
             .collect();
         let due = self.streams.iter().filter_map(|(id, stream)| match stream {
-            Stream::Open(open) => open.until.is_some_and(|until| now.wall_ms >= until).then_some(*id),
+            Stream::Open(open) => open
+                .until
+                .is_some_and(|until| now.wall_ms >= until)
+                .then_some(*id),
             Stream::Ignored | Stream::Waiting(_) => None,
         });
         if self.closing.is_empty() {
@@ -236,8 +239,14 @@ impl Guard {
                     break;
                 }
                 let who = Waiter::Watcher(*id);
-                self.flights
-                    .begin(caller.digest, token.clone(), Trace::default(), None, who, now);
+                self.flights.begin(
+                    caller.digest,
+                    token.clone(),
+                    Trace::default(),
+                    None,
+                    who,
+                    now,
+                );
             }
             open.recheck_at = Some(later(now.steady_ms, interval));
         }
@@ -289,9 +298,12 @@ impl Open {
 
 impl Refused {
     /// After it was let through.
-    pub(super) fn late(denial: Denial, open: Open) -> Box<Self> {
-        let (claims, digest) = open.caller.map(|caller| (caller.claims, caller.digest)).unzip();
-        Box::new(Self {
+    pub(super) fn late(denial: Denial, open: Open) -> Self {
+        let (claims, digest) = open
+            .caller
+            .map(|caller| (caller.claims, caller.digest))
+            .unzip();
+        Self {
             denial,
             server: Some(open.server),
             origin: open.origin,
@@ -300,12 +312,12 @@ impl Refused {
             context: Context::default(),
             source: None::<Source>,
             introspection_ms: None,
-        })
+        }
     }
 
     /// Of a request of which nothing is known.
-    pub(super) fn unknown(denial: Denial) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn unknown(denial: Denial) -> Self {
+        Self {
             denial,
             server: None,
             origin: None,
@@ -314,6 +326,6 @@ impl Refused {
             context: Context::default(),
             source: None,
             introspection_ms: None,
-        })
+        }
     }
 }

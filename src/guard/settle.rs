@@ -36,7 +36,7 @@ impl Guard {
     /// it is ready to be settled.
     pub fn not_sent(&mut self, ask: &Ask, now: Now) {
         if let Some(flight) = self.flights.end(&ask.digest) {
-            self.land(ask.digest, flight, &Reply::NotSent, now);
+            self.land(ask.digest, &flight, &Reply::NotSent, now);
         }
     }
 
@@ -44,11 +44,17 @@ impl Guard {
     pub fn answered(&mut self, call: CallId, reply: &Reply<'_>, now: Now) {
         // An answer to a call that nobody waits for any more changes nothing.
         if let Some((digest, flight)) = self.flights.answered(call) {
-            self.land(digest, flight, reply, now);
+            self.land(digest, &flight, reply, now);
         }
     }
 
-    pub(super) fn land(&mut self, digest: TokenDigest, flight: Flight, reply: &Reply<'_>, now: Now) {
+    pub(super) fn land(
+        &mut self,
+        digest: TokenDigest,
+        flight: &Flight,
+        reply: &Reply<'_>,
+        now: Now,
+    ) {
         let identity = &self.config.identity_headers;
         let answer = Introspection::read(reply, identity, flight.token.expose());
         let introspection_ms = now.steady_ms.saturating_sub(flight.asked.steady_ms);
@@ -72,7 +78,7 @@ impl Guard {
                 self.closing.extend(&flight.watching);
                 Err(Denial::Inactive)
             }
-            Err(undetermined) => match stand_in(&flight, undetermined, now) {
+            Err(undetermined) => match stand_in(flight, undetermined, now) {
                 Some(claims) => {
                     let stale = Count::Cache(Source::Stale.word());
                     self.tally.count_times(stale, flight.waiting.len());
@@ -127,7 +133,7 @@ impl Guard {
                             introspection_ms: Some(ready.introspection_ms),
                         })),
                     };
-                    return Some((stream, step.unwrap_or_else(|refused| self.deny(refused))));
+                    return Some((stream, step.unwrap_or_else(|refused| self.deny(&refused))));
                 }
                 Some(other) => {
                     self.streams.insert(ready.stream, other);

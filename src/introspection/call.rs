@@ -40,7 +40,8 @@ impl Trace {
                 continue;
             };
             let plain = value.iter().all(|byte| matches!(byte, 0x20..=0x7e));
-            if plain && value.len() <= LONGEST_TRACE && !found.iter().any(|(name, _)| name == known) {
+            if plain && value.len() <= LONGEST_TRACE && !found.iter().any(|(name, _)| name == known)
+            {
                 found.push((known, Secret::new(value)));
             }
         }
@@ -141,7 +142,11 @@ mod tests {
         };
         let call = Callout::new(&endpoint(post), b"t", &Trace::default());
         assert!(header(&call, "authorization").is_empty());
-        assert!(call.body.expose().ends_with(b"&client_id=gw&client_secret=s"));
+        assert!(
+            call.body
+                .expose()
+                .ends_with(b"&client_id=gw&client_secret=s")
+        );
     }
 
     /// RFC7662-5-a: nothing of the client goes along but its trace.

@@ -105,7 +105,10 @@ fn an_audience_is_a_text_or_a_list_of_texts() {
 fn any_confirmation_binds_the_token() {
     assert!(!active(r#","cnf":null"#).sender_constrained);
     for cnf in ["{}", r#"{"jkt":"x"}"#, r#""x""#, "false"] {
-        assert!(active(&format!(r#","cnf":{cnf}"#)).sender_constrained, "{cnf}");
+        assert!(
+            active(&format!(r#","cnf":{cnf}"#)).sender_constrained,
+            "{cnf}"
+        );
     }
 }
 
@@ -142,10 +145,17 @@ fn a_status_other_than_200_says_why() {
         assert_eq!(cause(whole(400, &body)), Cause::CredentialsRefused);
     }
     for body in [r#"{"error":"unsupported_token_type"}"#, "", "<html>"] {
-        assert!(matches!(whole(400, body), Ok(Introspection::Inactive)), "{body}");
+        assert!(
+            matches!(whole(400, body), Ok(Introspection::Inactive)),
+            "{body}"
+        );
     }
     for status in [201, 204, 301, 307, 404, 500, 502] {
-        assert_eq!(cause(whole(status, r#"{"active":true}"#)), Cause::Status, "{status}");
+        assert_eq!(
+            cause(whole(status, r#"{"active":true}"#)),
+            Cause::Status,
+            "{status}"
+        );
     }
     for status in [503, 504] {
         assert_eq!(cause(whole(status, "")), Cause::Unreachable);
@@ -161,7 +171,9 @@ fn a_throttling_server_says_how_long_up_to_a_bound() {
             retry_after: value,
             body: b"",
         };
-        Introspection::read(&reply, &[], TOKEN).unwrap_err().retry_after
+        Introspection::read(&reply, &[], TOKEN)
+            .unwrap_err()
+            .retry_after
     };
     assert_eq!(after(Some(b"7")), 7);
     for long in [&b"31"[..], b"99999999999999999999"] {
@@ -174,7 +186,12 @@ fn a_throttling_server_says_how_long_up_to_a_bound() {
         let undetermined = Introspection::read(&reply, &[], TOKEN).unwrap_err();
         assert_eq!(undetermined.retry_after, 30);
     }
-    for other in [None, Some(&b"-1"[..]), Some(b""), Some(b"Wed, 21 Oct 2026 07:28:00 GMT")] {
+    for other in [
+        None,
+        Some(&b"-1"[..]),
+        Some(b""),
+        Some(b"Wed, 21 Oct 2026 07:28:00 GMT"),
+    ] {
         assert_eq!(after(other), RETRY_AFTER);
     }
 }
@@ -182,20 +199,37 @@ fn a_throttling_server_says_how_long_up_to_a_bound() {
 /// RFC7662-2.2-ct.
 #[test]
 fn another_content_type_is_no_answer() {
-    for content_type in [None, Some(&b"text/html"[..]), Some(b"application/jwt"), Some(b"application/json-seq")] {
+    for content_type in [
+        None,
+        Some(&b"text/html"[..]),
+        Some(b"application/jwt"),
+        Some(b"application/json-seq"),
+    ] {
         let reply = Reply::Whole {
             status: 200,
             content_type,
             retry_after: None,
             body: br#"{"active":true}"#,
         };
-        assert_eq!(cause(Introspection::read(&reply, &[], TOKEN)), Cause::Malformed);
+        assert_eq!(
+            cause(Introspection::read(&reply, &[], TOKEN)),
+            Cause::Malformed
+        );
     }
 }
 
 #[test]
 fn what_did_not_come_whole_is_undetermined() {
-    assert_eq!(cause(Introspection::read(&Reply::NotSent, &[], TOKEN)), Cause::Unreachable);
-    assert_eq!(cause(Introspection::read(&Reply::Broken, &[], TOKEN)), Cause::Unreachable);
-    assert_eq!(cause(Introspection::read(&Reply::TooLarge, &[], TOKEN)), Cause::TooLarge);
+    assert_eq!(
+        cause(Introspection::read(&Reply::NotSent, &[], TOKEN)),
+        Cause::Unreachable
+    );
+    assert_eq!(
+        cause(Introspection::read(&Reply::Broken, &[], TOKEN)),
+        Cause::Unreachable
+    );
+    assert_eq!(
+        cause(Introspection::read(&Reply::TooLarge, &[], TOKEN)),
+        Cause::TooLarge
+    );
 }
