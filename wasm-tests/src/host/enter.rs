@@ -14,7 +14,7 @@ pub(super) const FUEL: u64 = 20_000_000_000;
 /// before the one ahead of it is finished. V8 was seen to die of about 305
 /// replies asked for in one callback, and of one to two thousand resumed
 /// requests with a body.
-pub(super) const STACK: u32 = 1_200;
+pub(super) const STACK: u32 = 1_212;
 
 /// How an entry went.
 #[derive(Clone, Copy, Debug)]
