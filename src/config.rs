@@ -65,6 +65,23 @@ pub struct Config {
     pub(crate) fingerprint: String,
 }
 
+impl Config {
+    /// One line for the log: what was taken on, and no value of it.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let role = match self.role {
+            Role::Gateway => "gateway",
+            Role::Injector => "injector",
+            Role::Verifier => "verifier",
+        };
+        format!(
+            "configuration {}, {} servers, role {role}",
+            self.fingerprint,
+            self.servers.iter().count()
+        )
+    }
+}
+
 /// The authorization server and its introspection endpoint.
 #[derive(Debug)]
 pub(crate) struct AuthorizationServer {

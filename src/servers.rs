@@ -157,8 +157,11 @@ impl Servers {
         overlaps
     }
 
+    /// The path of a server's `resource`, without a slash at its end: with and
+    /// without one, the same requests are below it.
     fn path(&self, id: ServerId) -> Option<&str> {
-        self.server(id).map(|server| server.resource.path.as_str())
+        let path = self.server(id)?.resource.path.as_str();
+        Some(path.strip_suffix('/').unwrap_or(path))
     }
 
     /// All of them.
@@ -224,7 +227,6 @@ impl Servers {
             .iter()
             .filter_map(|id| self.path(*id).map(|prefix| (*id, prefix)))
             .filter(|(_, prefix)| {
-                let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
                 path.strip_prefix(prefix.as_bytes())
                     .is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
             })

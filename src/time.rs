@@ -21,7 +21,7 @@ impl Now {
     /// Both clocks at this second, for tests.
     #[cfg(test)]
     pub(crate) fn at_seconds(seconds: u64) -> Self {
-        let ms = seconds * 1_000;
+        let ms = seconds.saturating_mul(1_000);
         Self {
             wall_ms: ms,
             steady_ms: ms,
