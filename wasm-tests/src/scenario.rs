@@ -9,7 +9,7 @@
 //!
 //! Byte strings may hold placeholders, filled in by [`Vars`]: `{T}` is the
 //! client's token, `{T%}` the same with every byte percent-encoded, `{U}` and
-//! `{U%}` another token, and `{session}` whatever an earlier step captured under
+//! `{U%}` another token, `{R}` a letter that differs from run to run, and `{session}` whatever an earlier step captured under
 //! that name. The tokens contain the scenario's name, so scenarios can share
 //! one VM and its cache.
 
@@ -163,7 +163,8 @@ pub struct Expect {
     pub introspections: Count,
     /// What the introspection calls looked like, besides what holds for all.
     pub call: Vec<Check>,
-    /// Response fields to keep for later steps: field name, placeholder name.
+    /// Response fields (or `:reply`) to keep for later steps: field name,
+    /// placeholder name.
     pub capture: Vec<(&'static str, &'static str)>,
 }
 
@@ -207,7 +208,8 @@ pub enum Check {
     Contains(&'static str, Vec<u8>),
     /// No such field contains this.
     Lacks(&'static str, Vec<u8>),
-    /// The method, target or content (`:method`, `:path`, `:body`) is this.
+    /// What is no field is this: `:method`, `:path` and `:body` of a call, or
+    /// `:reply`, which is the whole reply but for its date.
     Pseudo(&'static str, Vec<u8>),
 }
 
@@ -220,6 +222,10 @@ pub enum BodyCheck {
     Error(&'static str),
     /// It is JSON equal to this.
     Json(Value),
+    /// It is JSON with this member.
+    Member(&'static str, Value),
+    /// It is JSON without this member.
+    NoMember(&'static str),
     /// It is exactly these bytes.
     Is(Vec<u8>),
     /// It contains these bytes nowhere.

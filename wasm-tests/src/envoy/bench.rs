@@ -152,9 +152,9 @@ impl Bench {
     /// Runs a scenario. Returns what broke its rule.
     pub fn run(&mut self, scenario: &Scenario, protocol: Protocol) -> Vec<String> {
         let run = if protocol == Protocol::Http1 {
-            "one-"
+            '1'
         } else {
-            "two-"
+            '2'
         };
         let mut vars = scenario.vars_of_run(run);
         let mut found = Vec::new();

@@ -69,11 +69,11 @@ impl Step {
     /// Keeps what the step says to keep for later steps.
     pub fn keep(&self, vars: &mut Vars, seen: &Observed) {
         for (field, placeholder) in &self.expect.capture {
-            let value = values(&seen.headers, field)
-                .first()
-                .copied()
-                .unwrap_or_default();
-            vars.set(placeholder, value.to_vec());
+            let value = match *field {
+                ":reply" => reply::whole(seen),
+                _ => values(&seen.headers, field).concat(),
+            };
+            vars.set(placeholder, value);
         }
     }
 }

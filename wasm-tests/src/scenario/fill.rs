@@ -15,16 +15,17 @@ impl Scenario {
     /// The placeholders that are known before the first step.
     #[must_use]
     pub fn vars(&self) -> Vars {
-        self.vars_of_run("")
+        self.vars_of_run('0')
     }
 
     /// As [`Scenario::vars`], with tokens that differ for each `run`, so that
     /// one scenario can be run more than once in one VM.
     #[must_use]
-    pub fn vars_of_run(&self, run: &str) -> Vars {
+    pub fn vars_of_run(&self, run: char) -> Vars {
         let mut vars = Vars(BTreeMap::new());
+        vars.set("R", run.to_string().into());
         for token in ["T", "U"] {
-            let text = format!("kanarie-{token}-{run}{}+/~==", self.name);
+            let text = format!("kanarie-{token}-{run}-{}+/~==", self.name);
             vars.set(
                 &format!("{token}%"),
                 percent_encoded(text.as_bytes()).into(),

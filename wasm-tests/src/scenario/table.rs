@@ -1,5 +1,13 @@
 //! The scenarios themselves, by what they are about.
 
+mod access;
+mod cache;
+mod introspection;
+mod metadata;
+mod origin;
+mod passthrough;
+mod replies;
+mod sessions;
 mod tokens;
 
 use super::Scenario;
@@ -7,7 +15,18 @@ use super::Scenario;
 /// All scenarios. Names are unique.
 #[must_use]
 pub fn scenarios() -> Vec<Scenario> {
-    [tokens::scenarios()].concat()
+    [
+        tokens::scenarios(),
+        replies::scenarios(),
+        introspection::scenarios(),
+        cache::scenarios(),
+        access::scenarios(),
+        metadata::scenarios(),
+        origin::scenarios(),
+        passthrough::scenarios(),
+        sessions::scenarios(),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -17,18 +17,20 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
         let (right, got, body) = (expect.status, seen.status, text(&seen.body));
         found.push(format!("status: {right} expected, got {got}: {body}"));
     }
-    found.extend(
-        expect
-            .headers
-            .iter()
-            .filter_map(|c| c.complaint("reply", vars, &seen.headers)),
-    );
-    found.extend(
-        expect
-            .body
-            .iter()
-            .filter_map(|check| content(check, vars, &seen.body)),
-    );
+    for check in &expect.headers {
+        found.extend(match check {
+            Check::Pseudo(name, value) => {
+                let (right, got) = (vars.fill(value), whole(seen));
+                let (shown, other) = (text(&right), text(&got));
+                (right != got).then(|| format!("{name} differs: {shown} and {other}"))
+            }
+            Check::Is(..) | Check::Absent(_) | Check::Contains(..) | Check::Lacks(..) => {
+                check.complaint("reply", vars, &seen.headers)
+            }
+        });
+    }
+    let checks = expect.body.iter();
+    found.extend(checks.filter_map(|check| content(check, vars, &seen.body)));
     let refused = expect
         .body
         .iter()
@@ -46,6 +48,17 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
     found
 }
 
+/// The reply in one piece, without what differs from one moment to the next.
+pub(super) fn whole(seen: &Observed) -> Vec<u8> {
+    let mut all = seen.status.to_string().into_bytes();
+    let passing = |name: &[u8]| name.eq_ignore_ascii_case(b"date");
+    for (name, value) in seen.headers.iter().filter(|(name, _)| !passing(name)) {
+        all.extend([b"\n", &name[..], b": ", value].concat());
+    }
+    all.extend([b"\n\n", &seen.body[..]].concat());
+    all
+}
+
 /// What is wrong with the content.
 fn content(check: &BodyCheck, vars: &Vars, body: &[u8]) -> Option<String> {
     let json = || serde_json::from_slice::<Value>(body).unwrap_or(Value::Null);
@@ -54,6 +67,13 @@ fn content(check: &BodyCheck, vars: &Vars, body: &[u8]) -> Option<String> {
         BodyCheck::Error("*") => (json()["error"].is_string(), "have an `error`".to_owned()),
         BodyCheck::Error(error) => (json()["error"] == *error, format!("have `error` {error}")),
         BodyCheck::Json(value) => (json() == *value, format!("be {value}")),
+        BodyCheck::Member(name, value) => {
+            (json()[name] == *value, format!("have `{name}` {value}"))
+        }
+        BodyCheck::NoMember(name) => (
+            json().is_object() && json().get(name).is_none(),
+            format!("have no `{name}`"),
+        ),
         BodyCheck::Is(bytes) => (body == vars.fill(bytes), format!("be {:?}", text(bytes))),
         BodyCheck::Lacks(bytes) => (
             !contains(body, &vars.fill(bytes)),

@@ -1,0 +1,73 @@
+//! Every scenario, in real Envoy, over HTTP/1.1 and over HTTP/2.
+//!
+//! `SCENARIO=word cargo test --test envoy` runs those whose name has the word.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::thread;
+
+use mcp_token_guard_tests::client::Protocol;
+use mcp_token_guard_tests::envoy::Bench;
+use mcp_token_guard_tests::scenario::{Reach, Scenario, scenarios};
+
+/// Envoys that run at a time.
+const AT_ONCE: usize = 2;
+
+#[test]
+fn every_scenario_holds_in_envoy() {
+    let wanted = std::env::var("SCENARIO").unwrap_or_default();
+    let mut groups: BTreeMap<&str, Vec<Scenario>> = BTreeMap::new();
+    for scenario in scenarios().into_iter().filter(|s| s.name.contains(&wanted)) {
+        groups
+            .entry(scenario.configuration.name)
+            .or_default()
+            .push(scenario);
+    }
+    let groups = Mutex::new(groups.into_values().collect::<Vec<_>>());
+    let failed = Mutex::new(Vec::new());
+    let next = || groups.lock().unwrap().pop();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(group) = next() {
+                    failed.lock().unwrap().extend(run(&group));
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    let count = failed.len();
+    assert!(
+        failed.is_empty(),
+        "{count} runs failed:\n\n{}",
+        failed.join("\n\n")
+    );
+}
+
+/// Runs scenarios of one configuration in one Envoy. Returns those that failed,
+/// with what is wrong.
+fn run(group: &[Scenario]) -> Vec<String> {
+    let mut bench = Bench::start(&group[0].configuration.value());
+    let mut failed = Vec::new();
+    for scenario in group {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            if protocol == Protocol::Http2 && scenario.reach == Reach::Wire {
+                continue;
+            }
+            let complaints = bench.run(scenario, protocol);
+            if !complaints.is_empty() {
+                let all = complaints.join("\n  ");
+                failed.push(format!(
+                    "{} {:?} {protocol:?}\n  {all}",
+                    scenario.name, scenario.proves
+                ));
+            }
+        }
+    }
+    let log = bench.envoy.log();
+    let name = group[0].configuration.name;
+    if log.contains("Uncaught") || log.contains("panicked") || !bench.envoy.is_alive() {
+        failed.push(format!("under {name}: the VM or Envoy died"));
+    }
+    failed
+}
