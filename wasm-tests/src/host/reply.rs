@@ -29,8 +29,8 @@ impl Host {
     fn reply_through_filters(&mut self, id: u32, reply: LocalReply) {
         let headers = reply_headers(&reply);
         let size = size_of(&headers);
-        let empty = reply.body.is_empty();
         let stream = self.stream_mut(id);
+        let empty = reply.body.is_empty() || stream.asks_for_head_only();
         stream.response = headers;
         stream.response_open = true;
         self.enter("proxy_on_response_headers", id, &[size, u32::from(empty)]);
@@ -38,7 +38,7 @@ impl Host {
             return;
         }
         self.start_response(id);
-        let mut body = reply.body;
+        let mut body = if empty { Vec::new() } else { reply.body };
         if !empty {
             let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
             self.stream_mut(id).body_view = Some(body);
@@ -60,10 +60,15 @@ impl Host {
     /// Sends a reply that no filter sees.
     pub(super) fn send_reply(&mut self, id: u32, reply: LocalReply, end: End) {
         let stream = self.stream_mut(id);
+        let headers = reply_headers(&reply);
         stream.sent = Some(Response {
             status: reply.status,
-            headers: reply_headers(&reply),
-            body: reply.body,
+            headers,
+            body: if stream.asks_for_head_only() {
+                Vec::new()
+            } else {
+                reply.body
+            },
             trailers: None,
             complete: true,
             local: true,

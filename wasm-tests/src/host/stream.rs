@@ -193,6 +193,11 @@ impl Stream {
         }
     }
 
+    /// Whether the answer has no content, whatever its head says.
+    pub(super) fn asks_for_head_only(&self) -> bool {
+        self.request.get(":method") == Some(b"HEAD")
+    }
+
     /// Whether the request, or the rest of it, is held.
     pub(super) fn held(&self) -> bool {
         self.hold != Hold::Nothing
