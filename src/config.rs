@@ -80,6 +80,12 @@ impl Config {
             self.servers.iter().count()
         )
     }
+
+    /// The most bytes of an introspection answer that are read.
+    #[must_use]
+    pub fn longest_answer(&self) -> usize {
+        self.limits.answer
+    }
 }
 
 /// The authorization server and its introspection endpoint.

@@ -121,7 +121,7 @@ impl Worker {
         let (fields, body);
         let reply = if num_headers == 0 {
             Reply::Broken
-        } else if body_size > self.config.limits.answer {
+        } else if body_size > self.config.longest_answer() {
             Reply::TooLarge
         } else {
             fields = host::fields(MapType::HttpCallResponseHeaders)?;

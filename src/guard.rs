@@ -433,12 +433,13 @@ impl Guard {
     }
 
     /// The answer where the host has failed, or anything else unforeseen.
-    pub(crate) fn internal_error(&mut self) -> (LocalReply, Audit) {
+    #[must_use]
+    pub fn internal_error(&mut self) -> (LocalReply, Audit) {
         self.refuse(&Refused::unknown(Denial::Internal))
     }
 
     /// What has been counted since this was last called.
-    pub(crate) fn tally(&mut self) -> &mut Tally {
+    pub fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
 

@@ -1,4 +1,108 @@
-//! mcp-token-guard.
+//! A Proxy-Wasm HTTP filter that stands between MCP clients and MCP servers.
+//!
+//! A client comes with an OAuth token that was issued to it for this gateway.
+//! Handing that token on to an upstream would let the upstream act as the
+//! client everywhere (the MCP specification calls it *token passthrough* and
+//! forbids it). So the guard asks the authorization server about the token
+//! (RFC 7662), takes every trace of it out of the request, and sets the static
+//! credential that the configuration has for the Envoy cluster that the
+//! request goes to. Two boundaries of authentication, and nothing crosses.
+//!
+//! # The life of a request
+//!
+//! ```text
+//!  Envoy                 edge (wasm only)        core (bytes, configuration and time in; a step out)
+//!  request head ───────▶ filter::Worker::request
+//!                        host::fields, cluster ─▶ Guard::request
+//!                                                  Head::read            one pass over the fields
+//!                                                  Documents::answer     metadata: exact URLs, no token
+//!                                                  Servers::find         whose cluster is it?
+//!                                                  Origin::of            which page sent it?
+//!                                                  BearerToken::read     exactly one token68, or why not
+//!                                                  Digester::of          from here on a digest stands for it
+//!                                                  Cache::find ── active ──▶ Requirement::judge ─▶ Verified
+//!                                                     │     └─── inactive ▶ Denial            │
+//!                                                     ▼ unknown                               ▼
+//!                                                  Flights::join | begin        Plan::forward(Verified) ─▶ Forward
+//!            held back ◀─ Step::Wait | Step::Ask(Callout)                             │        └─────────▶ Denial
+//!  call ◀─────────────── host::dispatch                                               │
+//!  answer ─────────────▶ Worker::answered ──────▶ Guard::answered                     │
+//!                                                  Introspection::read   strict JSON  │
+//!                                                  Cache::keep_*         claims, never verdicts
+//!                        Worker::settle ≤ 64 ◀──── Guard::settle         judge, as above, one by one
+//!  request goes on ◀──── apply(Forward) ◀─────────────────────────────────────────────┘
+//!  or is answered  ◀──── reply(LocalReply) ◀────── Denial::reply
+//!  trailers ───────────▶ Worker::trailers ──────▶ Guard::trailers        strip, search
+//!  answer's head ──────▶ Worker::answer ────────▶ Guard::answer          response::edits | Denial
+//!  tick ───────────────▶ Worker::tick ──────────▶ Guard::tick            ask again, close what has expired
+//!  end of the stream ──▶ Drop for Filter ───────▶ Guard::gone
+//! ```
+//!
+//! Nothing of a request goes on while it is undecided: the callbacks for head,
+//! body and trailers all pause, whatever Envoy's
+//! `allow_on_headers_stop_iteration` says.
+//!
+//! # The core and the edge
+//!
+//! [`Guard`] is one worker's state under one generation of the configuration.
+//! It does nothing by itself: it has no host, no clock and no log. The edge
+//! (`filter`, `host`, `metrics`) is the only code that knows `proxy-wasm`; on a
+//! native build that crate is not there, so the core cannot name it. The guard
+//! is not borrowed while the host is called, because the host may call back.
+//!
+//! A new configuration gets a new root context, and that a new [`Guard`] with
+//! an empty cache: an answer that was judged by old rules, or asked of another
+//! server, cannot be seen by the new one.
+//!
+//! # The types that carry the guarantee
+//!
+//! | type | what it proves |
+//! | --- | --- |
+//! | `BearerToken` | exactly one `Authorization` with exactly one token68 of at most 8 KiB |
+//! | `TokenDigest` | what is stored in place of a token: SHA-256 over endpoint, client and token |
+//! | `Claims` | an active answer, with the types that RFC 7662 gives its members |
+//! | `Verified` | a positive verdict, for this server, at this moment; made by `Requirement::judge` and, at an injector, by the verifier's mark |
+//! | `Plan` | what is done to this request before it may leave, worked out from one reading of its head |
+//! | [`Forward`] | the permission to leave; made from a `Verified` and a `Plan` only, and every one strips |
+//! | `Denial` | why not; its matches have no wildcard, so each has a status, a word and a text |
+//! | [`Secret`] | bytes that no `Debug`, log line or error can show |
+//!
+//! For a listed cluster [`Step::Forward`] is the only step that lets a request
+//! go. [`Step::Ignore`] is for clusters that no server names, and only with
+//! `"unlisted_clusters": "ignore"`; if the answer shows that such a request
+//! went to a listed cluster after all, the answer is replaced.
+//!
+//! # What is bounded
+//!
+//! A token (8 KiB), an answer (`limits.answer`), calls in flight
+//! (`limits.in_flight`; one whose client has gone counts until it must have
+//! timed out), waiting requests (`limits.waiting`), kept answers
+//! (`cache.max_entries` of each kind, `limits.cache_bytes`), requests that are
+//! settled in one callback (64: each is run inside the one before, and some
+//! three hundred refusals overflow the VM's stack), live streams (262,144).
+//!
+//! # Bugs that other token proxies had, and what rules each out here
+//!
+//! | what happened elsewhere | here |
+//! | --- | --- |
+//! | an exempt path matched by prefix let calls through without a token | `Documents::answer` compares whole paths, and answers itself |
+//! | `active: "false"`, an `exp` in the past, a foreign `aud` were accepted | `Introspection::read` takes booleans only; `Requirement::judge` looks at every claim on every hit |
+//! | an outage was answered 401, and clients threw good tokens away | `Undetermined` is its own type, and its row is 503 |
+//! | 50 first requests made 50 introspections | `Flights`: one call per token and worker |
+//! | a leader that left took its followers with it | `Flights::leave` has the root context ask again |
+//! | a session id worked for another user, and on another server | `Sessions`: a MAC over server, issuer, subject and client |
+//! | a header list in the configuration restored the client's token | there is no such option, and [`Forward`] is searched for the token before it leaves |
+//! | the credential was added beside the token | fields are set, never added; the function that adds is banned by lint |
+//! | aliases of `Authorization` went on | `NameSet` folds case and `_`; the rest of the head is searched for the token |
+//! | a forged token collided with a 32-bit cache key | the key is a whole SHA-256 |
+//! | the cache kept tokens, without a bound | digests, bounded by entries and bytes |
+//! | two authorization servers shared a cache | endpoint and client are in the digest, and each configuration has its own cache |
+//! | metadata and challenges were built from `Host` | both are written when the configuration is read |
+//! | the upstream's own challenge sent clients to the wrong authorization server | `response::edits` drops it; 401 and 407 become 502 |
+//! | mirrors and re-routed requests got another cluster's credential | roles `verifier` and `injector`; in the role `gateway` the cluster that was used is compared |
+//! | a byte that is not UTF-8 killed the VM | fields are bytes; the getters that decode are banned by lint |
+//! | a script error let the request through | every error of the host ends in `Worker::fail`: 500, nothing sent |
+//! | a token was logged | tokens are in [`Secret`] or borrowed; a claim that repeats the token is dropped |
 
 mod access;
 mod audit;
@@ -42,13 +146,13 @@ pub use passage::Forward;
 pub use reply::LocalReply;
 pub use response::Edit;
 pub use secret::Secret;
+pub use servers::ServerId;
 pub use stream::StreamId;
+pub use tally::{Count, Tally};
 pub use time::Now;
 
 #[cfg(target_family = "wasm")]
 mod entry {
-    #![expect(unreachable_pub, reason = "the SDK's macro writes a public function")]
-
     proxy_wasm::main! {{
         proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
         proxy_wasm::set_root_context(|_| Box::new(crate::filter::Root::default()));

@@ -7,7 +7,7 @@ use crate::fields::percent_decode;
 
 /// A server of one generation of the configuration, by its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ServerId(usize);
+pub struct ServerId(usize);
 
 /// All servers, and which cluster belongs to which.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use crate::servers::ServerId;
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Count {
+pub enum Count {
     /// A word of `mcp_token_guard_cache`.
     Cache(&'static str),
     /// A word of `mcp_token_guard_introspections`.
@@ -17,11 +17,11 @@ pub(crate) enum Count {
 
 /// Counts and durations that have not been handed over yet.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Each adds one.
-    pub(crate) counts: Vec<Count>,
+    pub counts: Vec<Count>,
     /// Milliseconds of introspection calls.
-    pub(crate) introspection_ms: Vec<u64>,
+    pub introspection_ms: Vec<u64>,
 }
 
 impl Tally {
