@@ -8,7 +8,8 @@
 //! which does all the judging.
 //!
 //! Byte strings may hold placeholders, filled in by [`Vars`]: `{T}` is the
-//! client's token, `{T%}` the same with every byte percent-encoded, `{U}` and
+//! client's token, `{T%}` the same with every byte percent-encoded, `{T%/}`
+//! that but for slashes, `{T+}` the same form-encoded, `{U}` and
 //! `{U%}` another token, `{R}` a letter that differs from run to run, and `{session}` whatever an earlier step captured under
 //! that name. The tokens contain the scenario's name, so scenarios can share
 //! one VM and its cache.
@@ -206,6 +207,8 @@ pub enum Check {
     Absent(&'static str),
     /// There is exactly one such field, and its value contains this.
     Contains(&'static str, Vec<u8>),
+    /// One of the members of such fields, which are lists, is this in any case.
+    Lists(&'static str, &'static str),
     /// No such field contains this.
     Lacks(&'static str, Vec<u8>),
     /// What is no field is this: `:method`, `:path` and `:body` of a call, or

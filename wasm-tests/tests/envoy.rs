@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Instant;
 
 use mcp_token_guard_tests::client::Protocol;
 use mcp_token_guard_tests::envoy::Bench;
@@ -30,7 +31,8 @@ fn every_scenario_holds_in_envoy() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(group) = next() {
-                    failed.lock().unwrap().extend(run(&group));
+                    let complaints = run(&group);
+                    failed.lock().unwrap().extend(complaints);
                 }
             });
         }
@@ -47,7 +49,10 @@ fn every_scenario_holds_in_envoy() {
 /// Runs scenarios of one configuration in one Envoy. Returns those that failed,
 /// with what is wrong.
 fn run(group: &[Scenario]) -> Vec<String> {
+    let name = group[0].configuration.name;
+    let begun = Instant::now();
     let mut bench = Bench::start(&group[0].configuration.value());
+    let started = begun.elapsed();
     let mut failed = Vec::new();
     for scenario in group {
         for protocol in [Protocol::Http1, Protocol::Http2] {
@@ -65,7 +70,8 @@ fn run(group: &[Scenario]) -> Vec<String> {
         }
     }
     let log = bench.envoy.log();
-    let name = group[0].configuration.name;
+    let (count, all) = (group.len(), begun.elapsed());
+    println!("{name}: {count} scenarios in {all:.1?}, of which Envoy took {started:.1?} to start");
     if log.contains("Uncaught") || log.contains("panicked") || !bench.envoy.is_alive() {
         failed.push(format!("under {name}: the VM or Envoy died"));
     }

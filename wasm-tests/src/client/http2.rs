@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::iter;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -108,13 +109,14 @@ fn compose(request: &Request) -> io::Result<hyper::Request<Content>> {
 
 /// The content of the request, with its trailers.
 fn content(request: &Request) -> Content {
-    let body = Full::new(Bytes::from(request.body.clone()));
+    let body = Bytes::from(request.body.clone());
     if request.trailers.is_empty() {
-        return body.boxed();
+        return Full::new(body).boxed();
     }
-    let trailers = map(&request.trailers);
-    body.with_trailers(std::future::ready(Some(Ok(trailers))))
-        .boxed()
+    // Of unknown length: with a length there is no room for trailers behind the
+    // content once the request goes on over HTTP/1.1.
+    let frames = [Frame::data(body), Frame::trailers(map(&request.trailers))];
+    StreamBody::new(iter(frames.map(Ok))).boxed()
 }
 
 /// Waits for `work`, but not longer than `limit`.

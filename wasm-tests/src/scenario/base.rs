@@ -98,6 +98,12 @@ pub fn base() -> Value {
                 "audience_checked_by_authorization_server": true,
                 "default_headers": {},
             },
+            // Alone at its authority, with a path.
+            "lone": {
+                "cluster": "eta",
+                "resource": "https://lone.example.com/mcp",
+                "default_headers": {},
+            },
             // Alone at its authority, with an empty path.
             "single": {
                 "cluster": "epsilon",
@@ -156,6 +162,10 @@ pub const ROUTES: &[Route] = &[
         to: To::Cluster("delta-2"),
     },
     Route {
+        prefix: "/lone",
+        to: To::Cluster("eta"),
+    },
+    Route {
         prefix: "/single",
         to: To::Cluster("epsilon"),
     },
@@ -212,6 +222,7 @@ const RESOURCES: &[(&str, &str)] = &[
     ("/shared/a/b", "https://gateway.example.com/shared/a/b"),
     ("/shared/a", "https://gateway.example.com/shared/a"),
     ("/unaimed", "https://gateway.example.com/unaimed/mcp"),
+    ("/lone", "https://lone.example.com/mcp"),
     ("/single", "https://single.example.com"),
 ];
 

@@ -200,6 +200,14 @@ impl Step {
         self
     }
 
+    /// The authorization server answers with the claims that are good here, but
+    /// for one that it leaves out.
+    pub(super) fn no_claim(self, name: &str) -> Self {
+        self.claims(|claims| {
+            claims.as_object_mut().expect("claims").remove(name);
+        })
+    }
+
     /// The upstream answers this.
     pub(super) fn upstream(mut self, reply: Reply) -> Self {
         self.upstream = reply;
@@ -235,6 +243,12 @@ impl Step {
         self.expect
             .headers
             .push(Check::Contains(name, part.as_ref().to_vec()));
+        self
+    }
+
+    /// The client gets a list that has this member, in any case.
+    pub(super) fn gets_listed(mut self, name: &'static str, member: &'static str) -> Self {
+        self.expect.headers.push(Check::Lists(name, member));
         self
     }
 

@@ -89,6 +89,7 @@ impl Check {
         let (Check::Is(name, _)
         | Check::Absent(name)
         | Check::Contains(name, _)
+        | Check::Lists(name, _)
         | Check::Lacks(name, _)
         | Check::Pseudo(name, _)) = self;
         let got = values(headers, name);
@@ -98,6 +99,10 @@ impl Check {
             Check::Contains(_, part) => {
                 matches!(got[..], [one] if contains(one, &vars.fill(part)))
             }
+            Check::Lists(_, member) => got
+                .iter()
+                .flat_map(|one| one.split(|b| *b == b','))
+                .any(|one| one.trim_ascii().eq_ignore_ascii_case(member.as_bytes())),
             Check::Lacks(_, part) => !got.iter().any(|one| contains(one, &vars.fill(part))),
             Check::Pseudo(..) => true,
         };
@@ -118,6 +123,7 @@ impl Check {
                     text(&vars.fill(part))
                 )
             }
+            Check::Lists(name, member) => format!("`{name}` is to list {member}"),
             Check::Lacks(name, part) => {
                 format!("`{name}` is not to contain {:?}", text(&vars.fill(part)))
             }

@@ -30,6 +30,9 @@ impl Scenario {
                 &format!("{token}%"),
                 percent_encoded(text.as_bytes()).into(),
             );
+            let segments = text.split('/').map(|part| percent_encoded(part.as_bytes()));
+            let segments = segments.collect::<Vec<_>>().join("/");
+            vars.set(&format!("{token}%/"), segments.into());
             vars.set(&format!("{token}+"), form_encoded(text.as_bytes()).into());
             vars.set(token, text.into());
         }
@@ -58,7 +61,9 @@ impl Vars {
     pub fn fill(&self, bytes: &[u8]) -> Vec<u8> {
         let mut filled = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
-        'next: while let Some(&first) = rest.first() {
+        'next: while let Some(at) = memchr::memchr(b'{', rest) {
+            filled.extend_from_slice(&rest[..at]);
+            rest = &rest[at..];
             for (placeholder, value) in &self.0 {
                 if let Some(behind) = rest.strip_prefix(placeholder.as_bytes()) {
                     filled.extend_from_slice(value);
@@ -66,9 +71,10 @@ impl Vars {
                     continue 'next;
                 }
             }
-            filled.push(first);
+            filled.push(b'{');
             rest = &rest[1..];
         }
+        filled.extend_from_slice(rest);
         filled
     }
 

@@ -1,8 +1,11 @@
 //! The scenarios themselves, by what they are about.
 
 mod access;
+mod answers;
 mod cache;
+mod faults;
 mod introspection;
+mod leaks;
 mod metadata;
 mod origin;
 mod passthrough;
@@ -19,11 +22,14 @@ pub fn scenarios() -> Vec<Scenario> {
         tokens::scenarios(),
         replies::scenarios(),
         introspection::scenarios(),
+        faults::scenarios(),
         cache::scenarios(),
         access::scenarios(),
         metadata::scenarios(),
         origin::scenarios(),
         passthrough::scenarios(),
+        leaks::scenarios(),
+        answers::scenarios(),
         sessions::scenarios(),
     ]
     .concat()

@@ -40,9 +40,11 @@ pub(super) fn complaints(step: &Step, vars: &Vars, seen: &Observed) -> Vec<Strin
         for check in &step.expect.call {
             found.extend(match check {
                 Check::Pseudo(name, value) => pseudo(call, name, &vars.fill(value)),
-                Check::Is(..) | Check::Absent(_) | Check::Contains(..) | Check::Lacks(..) => {
-                    check.complaint("introspection", vars, &call.headers)
-                }
+                Check::Is(..)
+                | Check::Absent(_)
+                | Check::Contains(..)
+                | Check::Lists(..)
+                | Check::Lacks(..) => check.complaint("introspection", vars, &call.headers),
             });
         }
     }

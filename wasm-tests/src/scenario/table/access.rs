@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::build::{post, rule};
-use super::super::{Request, Scenario};
+use super::super::build::{is, post, rule};
+use super::super::{Check, Request, Scenario};
 
 /// The resource of the server `github`.
 const GITHUB: &str = "https://gateway.example.com/github/mcp";
@@ -93,7 +93,7 @@ fn audience() -> Vec<Scenario> {
             here()
                 .token()
                 .refused(401, "invalid_token")
-                .claims(|c| drop(c.as_object_mut().unwrap().remove("aud")))
+                .no_claim("aud")
                 .calls(1),
         ),
         rule("a_bare_origin_has_two_forms", &["INTEROP-slash"])
@@ -126,12 +126,7 @@ fn audience() -> Vec<Scenario> {
             "an_audience_that_the_authorization_server_checks_may_be_absent",
             &["MCP-AUD-c"],
         )
-        .step(
-            post("/unaimed/mcp")
-                .token()
-                .passes()
-                .claims(|c| drop(c.as_object_mut().unwrap().remove("aud"))),
-        ),
+        .step(post("/unaimed/mcp").token().passes().no_claim("aud")),
         rule(
             "an_audience_that_the_authorization_server_checks_may_not_be_foreign",
             &["MCP-AUD-c"],
@@ -184,7 +179,23 @@ fn path() -> Vec<Scenario> {
             &["contract:shared-cluster"],
         )
         .step(post("/shared/ab").token().refused(403, "access_denied"))
-        .step(post("/shared/a/bc").token().passes()),
+        .step(
+            post("/shared/a/bc")
+                .token()
+                .passes()
+                .claims(|c| {
+                    c["aud"] = "https://gateway.example.com/shared/a".into();
+                })
+                .arrived(|arrived| {
+                    // `passes` takes the path for one of the other server.
+                    arrived
+                        .headers
+                        .retain(|c| !matches!(c, Check::Is("authorization", _)));
+                    arrived
+                        .headers
+                        .push(is("authorization", "Bearer kanarie-team-a-credential"));
+                }),
+        ),
         rule(
             "a_path_of_no_server_of_the_cluster_is_403",
             &["contract:shared-cluster"],
@@ -279,19 +290,14 @@ fn scope() -> Vec<Scenario> {
             post("/github/mcp")
                 .token()
                 .refused(403, "insufficient_scope")
-                .claims(|c| drop(c.as_object_mut().unwrap().remove("scope")))
+                .no_claim("scope")
                 .calls(1),
         ),
         rule(
             "a_server_that_needs_no_scope_asks_for_none",
             &["OAUTH21-5.2-s"],
         )
-        .step(
-            post("/plain/mcp")
-                .token()
-                .passes()
-                .claims(|c| drop(c.as_object_mut().unwrap().remove("scope"))),
-        ),
+        .step(post("/plain/mcp").token().passes().no_claim("scope")),
         rule(
             "a_foreign_token_does_not_learn_the_scopes_it_lacks",
             &["MCP-SCOPE-f"],
@@ -322,7 +328,7 @@ fn scope() -> Vec<Scenario> {
                     .calls(0);
                 step.expect
                     .headers
-                    .push(super::super::Check::Pseudo(":reply", b"{first}".to_vec()));
+                    .push(Check::Pseudo(":reply", b"{first}".to_vec()));
                 step
             }),
     ]

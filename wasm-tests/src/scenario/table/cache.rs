@@ -10,20 +10,24 @@ use super::super::{Configuration, Scenario, Step};
 /// Nothing is kept.
 const NOTHING_KEPT: Configuration = Configuration {
     name: "nothing kept",
-    patch: |value| value["cache"] = json!({"ttl": "0s", "negative_ttl": "0s"}),
+    patch: |value| {
+        value["cache"] = json!({"ttl": "0s", "negative_ttl": "0s"});
+    },
 };
 
 /// Answers are kept for a second.
 const A_SECOND: Configuration = Configuration {
     name: "kept for a second",
-    patch: |value| value["cache"] = json!({"ttl": "1s", "negative_ttl": "1s"}),
+    patch: |value| {
+        value["cache"] = json!({"ttl": "1s", "negative_ttl": "1s"});
+    },
 };
 
 /// Answers are kept for a second, and longer while nobody can be asked.
 const STALE: Configuration = Configuration {
     name: "stale if error",
     patch: |value| {
-        value["cache"] = json!({"ttl": "1s", "negative_ttl": "1s", "stale_if_error": "1m"})
+        value["cache"] = json!({"ttl": "1s", "negative_ttl": "1s", "stale_if_error": "1m"});
     },
 };
 

@@ -3,10 +3,16 @@
 use serde_json::json;
 
 use super::super::build::{get, head, options, post, rule};
-use super::super::{BodyCheck, Request, Scenario, Step, request};
+use super::super::{BodyCheck, Configuration, Request, Scenario, Step, request};
 
 /// The metadata URL of the server `github`.
 const GITHUB: &str = "/.well-known/oauth-protected-resource/github/mcp";
+
+/// No other server is alone at its authority.
+const ONE_ROOT: Configuration = Configuration {
+    name: "one root document",
+    patch: |value| drop(value["servers"].as_object_mut().unwrap().remove("lone")),
+};
 
 /// A document is served, to anybody.
 fn served(request: Request, resource: &str) -> Step {
@@ -82,6 +88,33 @@ fn documents() -> Vec<Scenario> {
             "the_root_document_is_of_the_only_server_of_its_authority",
             &["MCP-PRM-b", "RFC9728-3-a", "K2"],
         )
+        .step(served(
+            get("/.well-known/oauth-protected-resource").to("single.example.com"),
+            "https://single.example.com",
+        ))
+        .step(served(
+            get("/.well-known/oauth-protected-resource").to("lone.example.com"),
+            "https://lone.example.com/mcp",
+        )),
+        rule(
+            "several_servers_of_an_authority_have_no_root_document",
+            &["MCP-PRM-b", "K2"],
+        )
+        .step(
+            get("/.well-known/oauth-protected-resource")
+                .to("gateway.example.com")
+                .refused(404, "*"),
+        )
+        .step(
+            get("/.well-known/oauth-protected-resource")
+                .to("evil.example.com")
+                .refused(404, "*"),
+        ),
+        rule(
+            "the_only_root_document_is_not_of_other_authorities",
+            &["MCP-PRM-b", "PRM-trust"],
+        )
+        .under(ONE_ROOT)
         .step(served(
             get("/.well-known/oauth-protected-resource").to("single.example.com"),
             "https://single.example.com",
@@ -175,8 +208,8 @@ fn methods() -> Vec<Scenario> {
                 .step()
                 .status(204)
                 .gets("access-control-allow-origin", "*")
-                .gets_in("access-control-allow-methods", "GET")
-                .gets_in("access-control-allow-headers", "mcp-protocol-version"),
+                .gets_listed("access-control-allow-methods", "GET")
+                .gets_listed("access-control-allow-headers", "mcp-protocol-version"),
         ),
     ]
 }
@@ -196,6 +229,8 @@ fn others() -> Vec<Scenario> {
             not_found("/.well-known/oauth-protected-resource/github"),
             not_found("/.well-known/oauth-protected-resource/github/mcp/x"),
             not_found("/.well-known/oauth-anything"),
+            not_found("/github/mcp/.well-known/openid-configuration"),
+            not_found("/github/mcp/.well-known/oauth-authorization-server"),
             get("/.well-known/oauth-authorization-server")
                 .token()
                 .refused(404, "*"),
@@ -224,9 +259,13 @@ fn others() -> Vec<Scenario> {
         )
         .step(get("//github/mcp").unauthorized())
         .step(get("/github/./mcp").unauthorized())
-        .step(get("/github/mcp;x=/.well-known/oauth-protected-resource").unauthorized())
+        .step(get("/github/mcp;x=1").unauthorized())
         .step(get("/github/mcp?/.well-known/oauth-protected-resource/github/mcp").unauthorized())
-        .step(get("/.well-known/oauth-protected-resource/github/mcp%00").refused(404, "*"))
+        .step(
+            get("/.well-known/oauth-protected-resource/github/mcp%00")
+                .step()
+                .status(400),
+        )
         .on_the_wire(),
     ]
 }

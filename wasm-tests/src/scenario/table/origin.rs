@@ -94,13 +94,13 @@ fn preflights() -> Vec<Scenario> {
         step.status(204)
             .content(BodyCheck::Empty)
             .gets("access-control-allow-origin", APP)
-            .gets_in("access-control-allow-methods", "POST")
-            .gets_in("access-control-allow-methods", "GET")
-            .gets_in("access-control-allow-methods", "DELETE")
-            .gets_in("access-control-allow-headers", "authorization")
-            .gets_in("access-control-allow-headers", "mcp-name")
-            .gets_in("access-control-allow-headers", "mcp-param-region")
-            .gets_in("vary", "Origin")
+            .gets_listed("access-control-allow-methods", "POST")
+            .gets_listed("access-control-allow-methods", "GET")
+            .gets_listed("access-control-allow-methods", "DELETE")
+            .gets_listed("access-control-allow-headers", "authorization")
+            .gets_listed("access-control-allow-headers", "mcp-name")
+            .gets_listed("access-control-allow-headers", "mcp-param-region")
+            .gets_listed("vary", "Origin")
     };
     vec![
         rule(

@@ -117,14 +117,12 @@ fn alike() -> Vec<Scenario> {
                 refused("b{T}").claims(|c| c["exp"] = "@now-1".into()),
                 refused("c{T}").claims(|c| c["nbf"] = "@now+600".into()),
                 refused("d{T}").claims(|c| c["aud"] = "https://other.example.com/mcp".into()),
-                refused("e{T}").claims(|c| drop(c.as_object_mut().unwrap().remove("aud"))),
+                refused("e{T}").no_claim("aud"),
                 refused("f{T}").claims(|c| c["iss"] = "https://other.example.com".into()),
                 refused("g{T}").claims(|c| c["token_type"] = "DPoP".into()),
                 refused("h{T}").claims(|c| c["cnf"] = json!({"jkt": "x"})),
                 refused("i{T}")
                     .answered(status(400).json(json!({"error": "unsupported_token_type"}))),
-                refused("=").calls(0),
-                refused("kanarie-alpha-credential").calls(0),
             ]
             .map(same),
         ),
