@@ -5,12 +5,17 @@
 //! into the VM for each one that it finds: a chunk of a streamed answer would
 //! cost a microsecond that nobody has a use for. So only the callbacks that
 //! the filter has are kept, and what nothing can reach any more goes.
+//!
+//! The names of the functions go too: a tenth of the module, for the stack trace
+//! of a trap alone. `cargo run --package pack -- --names` keeps them.
 
 mod build;
 mod module;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use module::Names;
 
 fn main() -> ExitCode {
     match run() {
@@ -26,12 +31,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<String, String> {
+    let names = names(std::env::args().skip(1))?;
     let project = project()?;
     build::target_is_there()?;
     let raw = build::linked(&project)?;
     let before =
         std::fs::read(&raw).map_err(|e| format!("{} is unreadable: {e}.", raw.display()))?;
-    let after = module::shipped(&before)?;
+    let after = module::shipped(&before, names)?;
     let to = project.join("target/wasm32-wasip1/release/mcp_token_guard.wasm");
     put(&to, &after)?;
     Ok(format!(
@@ -40,6 +46,15 @@ fn run() -> Result<String, String> {
         before.len(),
         after.len()
     ))
+}
+
+/// What the command line says of the names of functions.
+fn names(mut args: impl Iterator<Item = String>) -> Result<Names, String> {
+    match (args.next().as_deref(), args.next()) {
+        (None, None) => Ok(Names::Dropped),
+        (Some("--names"), None) => Ok(Names::Kept),
+        _ => Err("the only argument is `--names`, which keeps the names of functions.".into()),
+    }
 }
 
 /// The project's root: two above this crate, which cargo names at run time.

@@ -76,11 +76,21 @@ const WASI: [&str; 6] = [
     "random_get",
 ];
 
+/// Whether the module says what its functions are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// No: a stack trace has their numbers.
+    Dropped,
+    /// Yes.
+    Kept,
+}
+
 /// The module as shipped.
-pub(crate) fn shipped(linked: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn shipped(linked: &[u8], names: Names) -> Result<Vec<u8>, String> {
     let mut config = ModuleConfig::new();
     // Which version of what made it is no use to Envoy, and names walrus.
     config.generate_producers_section(false);
+    config.generate_name_section(names == Names::Kept);
     let mut module = config
         .parse(linked)
         .map_err(|e| format!("the linker's module does not parse: {e:#}."))?;
