@@ -90,7 +90,7 @@ impl Host {
         let outcome = function.call(&mut self.store, &values, &mut results);
         let left = self.store.get_fuel().expect("fuel is metered");
         let envoy: &mut Envoy = self.store.data_mut();
-        envoy.meter.fuel = envoy.meter.fuel.saturating_add(FUEL.saturating_sub(left));
+        envoy.meter.burn(export, FUEL.saturating_sub(left));
         envoy.entries.pop();
         (envoy.current, envoy.effective) = before;
         match outcome {

@@ -48,9 +48,10 @@ pub(super) fn hostcall(
             Err(Stop::Trap(error)) => return Err(error),
         },
     };
+    let left = guest.get_fuel().unwrap_or_default();
     let envoy = guest.data_mut();
-    let here = envoy.here();
-    envoy.note(format!("    {name} on {here} -> {status:?}"));
+    let (here, used) = (envoy.here(), super::enter::FUEL.saturating_sub(left));
+    envoy.note(format!("    {name} on {here} -> {status:?}, fuel {used}"));
     Ok(status.code())
 }
 

@@ -17,6 +17,8 @@ pub struct Meter {
     pub data_hostcalls: BTreeMap<&'static str, u64>,
     /// Fuel used: a measure of the instructions executed.
     pub fuel: u64,
+    /// The same by export that was entered.
+    pub fuel_by_entry: BTreeMap<&'static str, u64>,
 }
 
 impl Meter {
@@ -52,6 +54,7 @@ impl Meter {
             hostcalls: difference(&self.hostcalls, &earlier.hostcalls),
             data_hostcalls: difference(&self.data_hostcalls, &earlier.data_hostcalls),
             fuel: self.fuel.saturating_sub(earlier.fuel),
+            fuel_by_entry: difference(&self.fuel_by_entry, &earlier.fuel_by_entry),
         }
     }
 
@@ -64,6 +67,13 @@ impl Meter {
             "data_hostcalls": self.data_hostcall_count(),
             "fuel": self.fuel,
         })
+    }
+
+    /// Counts fuel that one entry used.
+    pub(super) fn burn(&mut self, export: &'static str, fuel: u64) {
+        self.fuel = self.fuel.saturating_add(fuel);
+        let n = self.fuel_by_entry.entry(export).or_default();
+        *n = n.saturating_add(fuel);
     }
 
     /// Counts one of `name` in `counts`.

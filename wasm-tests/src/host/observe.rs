@@ -205,6 +205,11 @@ impl Host {
         (result, meter)
     }
 
+    /// The last entries and hostcalls, with the fuel that the entry had used.
+    pub fn trace(&self) -> impl Iterator<Item = &str> {
+        self.store.data().trace.iter().map(String::as_str)
+    }
+
     /// Rules that were broken. There are none unless the host is
     /// [lenient](Self::lenient): breaking one ends the test.
     #[must_use]
@@ -234,7 +239,7 @@ impl Host {
         if self.lenient || (self.trap.is_none() && envoy.violations.is_empty()) {
             return;
         }
-        let trace: Vec<&str> = envoy.trace.iter().map(String::as_str).collect();
+        let trace: Vec<&str> = self.trace().collect();
         panic!(
             "trap: {:?}\nbroken rules: {:#?}\nwhat happened:\n{}",
             self.trap,
