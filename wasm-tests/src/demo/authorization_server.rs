@@ -20,10 +20,10 @@ use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use serde_json::{Value, json};
 
-use parts::{Fields, Refusal, basic, challenge_of, is_loopback, json_answer, with_query};
+use parts::{
+    Fields, Refusal, SCOPES, basic, challenge_of, document, is_loopback, json_answer, with_query,
+};
 
-/// Scopes that it gives.
-const SCOPES: [&str; 2] = ["mcp:call", "mcp:read"];
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 const CODE_LIFE: Duration = Duration::from_secs(60);
 /// Of each kind: it stays up, and everybody on the machine may register.
@@ -152,25 +152,8 @@ fn now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// RFC 8414.
 async fn metadata(State(server): State<AuthorizationServer>) -> Json<Value> {
-    let issuer = &server.0.issuer;
-    Json(json!({
-        "issuer": issuer,
-        "authorization_endpoint": format!("{issuer}/authorize"),
-        "token_endpoint": format!("{issuer}/token"),
-        "registration_endpoint": format!("{issuer}/register"),
-        "introspection_endpoint": format!("{issuer}/introspect"),
-        "revocation_endpoint": format!("{issuer}/revoke"),
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "client_credentials"],
-        "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "authorization_response_iss_parameter_supported": true,
-        "scopes_supported": SCOPES,
-    }))
+    Json(document(&server.0.issuer))
 }
 
 /// RFC 7591, for clients whose redirect URIs stay on this machine.
@@ -190,7 +173,11 @@ async fn register(
             "http on a loopback address is asked for",
         ));
     }
-    let public = wish["token_endpoint_auth_method"] == "none";
+    // Said also to a client that did not ask: not all know the default.
+    let method = wish["token_endpoint_auth_method"].as_str();
+    let method = method.unwrap_or("client_secret_basic").to_owned();
+    let public = method == "none";
+    wish["token_endpoint_auth_method"] = json!(method);
     let (id, secret) = (super::random(), (!public).then(super::random));
     wish["client_id"] = json!(id);
     wish["grant_types"] = json!(["authorization_code"]);

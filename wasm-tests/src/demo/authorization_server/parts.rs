@@ -10,6 +10,29 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::{Host, Url, form_urlencoded};
 
+/// Scopes that the server gives.
+pub(super) const SCOPES: [&str; 2] = ["mcp:call", "mcp:read"];
+
+/// The metadata document of RFC 8414.
+pub(super) fn document(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "registration_endpoint": format!("{issuer}/register"),
+        "introspection_endpoint": format!("{issuer}/introspect"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "response_types_supported": ["code"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "authorization_response_iss_parameter_supported": true,
+        "scopes_supported": SCOPES,
+    })
+}
+
 /// The fields of a form or a query, in order.
 pub(super) struct Fields(pub(super) Vec<(String, String)>);
 
