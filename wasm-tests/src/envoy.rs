@@ -11,6 +11,8 @@ mod process;
 
 use std::io;
 use std::net::SocketAddr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -18,6 +20,7 @@ pub use bench::{Bench, Surroundings, now};
 pub use process::{Envoy, NotStarted};
 
 use crate::client;
+use crate::peers::PATIENCE;
 use crate::scenario::{self, request};
 
 /// What an Envoy is to be started with.
@@ -33,6 +36,8 @@ pub struct Setup {
     pub workers: usize,
     /// Envoy's log level.
     pub log_level: &'static str,
+    /// Log levels of single components, as Envoy's command line has them.
+    pub component_log_levels: Option<&'static str>,
     /// How long a stream may be idle while it has no route of its own.
     pub stream_idle_timeout: &'static str,
     /// The environment of Envoy, and with it of the VM.
@@ -52,6 +57,7 @@ impl Setup {
             clusters: Vec::new(),
             workers: 1,
             log_level: "info",
+            component_log_levels: None,
             stream_idle_timeout: "10s",
             environment: scenario::ENVIRONMENT.iter().map(known).collect(),
             patches: Vec::new(),
@@ -90,6 +96,13 @@ impl Setup {
     #[must_use]
     pub fn log_level(mut self, level: &'static str) -> Self {
         self.log_level = level;
+        self
+    }
+
+    /// With other log levels for some components, such as `wasm:trace`.
+    #[must_use]
+    pub fn component_log_levels(mut self, levels: &'static str) -> Self {
+        self.component_log_levels = Some(levels);
         self
     }
 
@@ -147,6 +160,22 @@ impl Envoy {
         all.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
             .unwrap_or(0)
+    }
+
+    /// Waits until a counter or gauge is so.
+    ///
+    /// # Panics
+    /// When that has not come within [`PATIENCE`].
+    pub fn wait_stat(&self, name: &str, so: impl Fn(u64) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !so(self.stat(name)) {
+            let value = self.stat(name);
+            assert!(
+                Instant::now() < end,
+                "waited in vain for {name}, which is {value}"
+            );
+            sleep(Duration::from_millis(5));
+        }
     }
 
     /// Where the listener is.

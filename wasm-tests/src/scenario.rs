@@ -24,7 +24,7 @@ use core::time::Duration;
 
 pub use base::{
     CLIENT_ID, CLIENT_SECRET, Configuration, ENVIRONMENT, INTROSPECTION_CLUSTER, ROUTES, Route, To,
-    base, route_of,
+    base, default_claims, route_of,
 };
 pub use build::{active, delete, get, head, inactive, options, post, request, status};
 pub use check::{Message, Observed, percent_decoded};

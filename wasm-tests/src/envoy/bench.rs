@@ -12,7 +12,8 @@ use crate::client::{self, Protocol, Response};
 use crate::module;
 use crate::peers::Peer;
 use crate::scenario::{
-    Answer, INTROSPECTION_CLUSTER, Message, Observed, ROUTES, Request, Scenario, To, Vars,
+    Answer, INTROSPECTION_CLUSTER, Message, Observed, ROUTES, Request, Scenario, To, Vars, active,
+    default_claims,
 };
 
 /// Envoy with the guard, and everyone around it.
@@ -130,6 +131,12 @@ impl Bench {
     /// Lets the authorization server answer this, made for the present.
     pub fn answer(&mut self, vars: &Vars, answer: &Answer) {
         self.authorization_server.answer(vars.answer(answer, now()));
+    }
+
+    /// Lets the authorization server find every token good for the server that
+    /// `path` leads to.
+    pub fn admit(&mut self, path: &str) {
+        self.answer(&Vars::default(), &active(default_claims(path.as_bytes())));
     }
 
     /// Sends one request on a connection of its own.

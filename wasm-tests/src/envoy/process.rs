@@ -66,6 +66,12 @@ impl Envoy {
             .arg(&addresses)
             .args(["--concurrency", &setup.workers.to_string()])
             .args(["--log-level", setup.log_level])
+            .args(
+                setup
+                    .component_log_levels
+                    .into_iter()
+                    .flat_map(|levels| ["--component-log-level", levels]),
+            )
             .args(["--disable-hot-restart", "--drain-time-s", "1"])
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -164,10 +170,15 @@ impl Drop for Envoy {
     }
 }
 
-/// The last lines of a log.
+/// The end of a log: the last lines that warn or that are the guard's.
 fn tail(log: &str) -> String {
-    let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(25)..].join("\n")
+    let dull = |line: &&str| line.contains("[info]") && !line.contains("wasm log");
+    let lines: Vec<String> = log
+        .lines()
+        .filter(|line| !dull(line))
+        .map(|line| line.chars().take(400).collect())
+        .collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
 /// A folder for one Envoy.

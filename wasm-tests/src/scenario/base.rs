@@ -227,7 +227,8 @@ const RESOURCES: &[(&str, &str)] = &[
 ];
 
 /// An introspection answer that is good for the server that `path` leads to.
-pub(super) fn default_claims(path: &[u8]) -> Value {
+#[must_use]
+pub fn default_claims(path: &[u8]) -> Value {
     let resource = RESOURCES
         .iter()
         .find(|(prefix, _)| path.starts_with(prefix.as_bytes()))

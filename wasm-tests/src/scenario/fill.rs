@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Answer, Body, Field, Reply, Request, Scenario};
 
 /// What the placeholders of one run of one scenario stand for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Vars(BTreeMap<String, Vec<u8>>);
 
 impl Scenario {
