@@ -221,7 +221,6 @@ impl Denial {
     pub(crate) fn reply(self, challenges: Option<&Challenges>, origin: Option<&str>) -> LocalReply {
         let row = self.row();
         let mut reply = LocalReply::new(row.status);
-        reply.header("cache-control", "no-store");
         if let Some(challenge) = challenges.and_then(|all| all.for_denial(self)) {
             reply.header("www-authenticate", challenge);
         }
@@ -233,10 +232,7 @@ impl Denial {
             reply.header("allow", "GET, POST, DELETE");
         }
         reply.allow_origin(origin);
-        reply.json(format!(
-            r#"{{"error":"{}","error_description":"{}"}}"#,
-            row.error, row.description
-        ));
+        reply.error(row.error, row.description);
         reply
     }
 }

@@ -168,7 +168,8 @@ impl Guard {
         if let Some(reply) = config.documents.answer(head) {
             return Ok(self.serve("metadata", reply, None, head));
         }
-        let refuse = |denial| Box::new(Refused::early(denial, None, None, head));
+        let origin = Origin::of(head, &config, None);
+        let refuse = |denial| Box::new(Refused::early(denial, None, origin.allowed(), head));
         let (server_id, server) = match cluster.map(|name| config.servers.find(name, head.path)) {
             None if config.unlisted_clusters == Unlisted::Ignore => return Ok(self.ignore(id)),
             None => return Err(refuse(Denial::NoRoute)),
@@ -179,7 +180,7 @@ impl Guard {
             Some(Found::UnknownPath) => return Err(refuse(Denial::UnknownPath)),
             Some(Found::Server(id, server)) => (id, server),
         };
-        let origin = Origin::of(head, &config, server);
+        let origin = Origin::of(head, &config, Some(server));
         let early = |denial| Refused::early(denial, Some(server_id), origin.allowed(), head);
         let refuse = |denial| Box::new(early(denial));
         if head.is_oauth_well_known() {

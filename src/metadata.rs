@@ -34,32 +34,27 @@ struct Document {
 impl Documents {
     /// Those of all servers, each with this authorization server.
     pub(crate) fn new(issuer: &str, servers: &Servers) -> Self {
+        let alone = servers.iter().count() == 1;
         let mut documents: HashMap<String, Vec<Document>> = HashMap::new();
         for server in servers.iter() {
-            let path = path_of(&server.resource);
-            documents.entry(path).or_default().push(Document {
-                authority: server.resource.authority.clone(),
-                body: body(issuer, server),
-                own_authority_only: false,
-            });
-        }
-        // The root is where clients look last. It answers for an authority
-        // that has one server only: with several it could be the wrong one's.
-        for server in servers.iter() {
+            let authority = &server.resource.authority;
+            let own = path_of(&server.resource);
+            // The root is where clients look last. It answers for an authority
+            // that has one server only: with several it could be the wrong
+            // one's.
             let neighbours = servers
                 .iter()
-                .filter(|other| other.resource.authority == server.resource.authority);
-            if neighbours.count() > 1 || path_of(&server.resource) == WELL_KNOWN {
-                continue;
-            }
-            documents
-                .entry(WELL_KNOWN.to_owned())
-                .or_default()
-                .push(Document {
-                    authority: server.resource.authority.clone(),
+                .filter(|other| other.resource.authority == *authority);
+            let also_at_root = own != WELL_KNOWN && neighbours.count() == 1;
+            let root = also_at_root.then(|| WELL_KNOWN.to_owned());
+            for path in core::iter::once(own).chain(root) {
+                let own_authority_only = path == WELL_KNOWN && !alone;
+                documents.entry(path).or_default().push(Document {
+                    authority: authority.clone(),
                     body: body(issuer, server),
-                    own_authority_only: servers.iter().count() > 1,
+                    own_authority_only,
                 });
+            }
         }
         Self(documents)
     }
@@ -76,11 +71,7 @@ impl Documents {
         let mut reply = match (Self::choose(candidates, head.authority), head.method) {
             (None, _) => {
                 let mut reply = LocalReply::new(404);
-                reply.header("cache-control", "no-store");
-                reply.json(
-                    r#"{"error":"not_found","error_description":"There is nothing here"}"#
-                        .to_owned(),
-                );
+                reply.error("not_found", "There is nothing here");
                 reply
             }
             (Some(document), Method::Get | Method::Head) => {
@@ -102,7 +93,7 @@ impl Documents {
             (Some(_), Method::Delete | Method::Post | Method::Other | Method::Tunnel) => {
                 let mut reply = LocalReply::new(405);
                 reply.header("allow", ALLOWED);
-                reply.header("cache-control", "no-store");
+                reply.error("invalid_request", "Metadata is read, not written");
                 reply
             }
         };

@@ -19,14 +19,17 @@ pub(crate) enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// Compares whole strings, with the configured list and the server's own.
-    pub(crate) fn of(head: &Head<'_>, config: &'a Config, server: &'a Server) -> Self {
+    /// Compares whole strings, with the configured list and the origin of the
+    /// server that the request is for, where it is for one.
+    pub(crate) fn of(head: &Head<'_>, config: &'a Config, server: Option<&'a Server>) -> Self {
         let given = match head.origin {
             Single::Absent => return Self::Absent,
             Single::Several => return Self::Refused,
             Single::One(given) => given,
         };
-        core::iter::once(&server.resource.origin)
+        server
+            .map(|server| &server.resource.origin)
+            .into_iter()
             .chain(&config.allowed_origins)
             .find(|origin| origin.as_bytes() == given)
             .map_or(Self::Refused, |origin| Self::Allowed(origin))

@@ -36,6 +36,15 @@ impl LocalReply {
         self.body = body;
     }
 
+    /// A refusal: never to be stored, and with a body as OAuth writes it. Both
+    /// texts are ours, without anything that JSON would have to escape.
+    pub(crate) fn error(&mut self, error: &'static str, description: &'static str) {
+        self.header("cache-control", "no-store");
+        self.json(format!(
+            r#"{{"error":"{error}","error_description":"{description}"}}"#
+        ));
+    }
+
     /// Lets a page of this origin read the answer.
     pub(crate) fn allow_origin(&mut self, origin: Option<&str>) {
         if let Some(origin) = origin {
