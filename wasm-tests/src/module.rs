@@ -11,20 +11,27 @@ use std::sync::OnceLock;
 /// # Panics
 /// When it cannot be built, with what the build said.
 pub fn path() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        if let Some(ready) = std::env::var_os("MCP_TOKEN_GUARD_WASM") {
-            return ready.into();
-        }
-        let built = Command::new("make")
-            .args(["--no-print-directory", "build"])
-            .current_dir(project())
-            .output()
-            .expect("make to be installed");
-        let said = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "`make build` failed:\n{said}");
-        project().join("target/wasm32-wasip1/release/mcp_token_guard.wasm")
-    })
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = PATH.get_or_init(|| match std::env::var_os("MCP_TOKEN_GUARD_WASM") {
+        Some(ready) => Ok(ready.into()),
+        None => build(),
+    });
+    built
+        .as_deref()
+        .unwrap_or_else(|said| panic!("`make build` failed:\n{said}"))
+}
+
+/// Builds it. What the build said, when it failed.
+fn build() -> Result<PathBuf, String> {
+    let built = Command::new("make")
+        .args(["--no-print-directory", "build"])
+        .current_dir(project())
+        .output()
+        .map_err(|error| format!("make cannot be run: {error}"))?;
+    if !built.status.success() {
+        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+    }
+    Ok(project().join("target/wasm32-wasip1/release/mcp_token_guard.wasm"))
 }
 
 /// The project's root.

@@ -31,8 +31,11 @@ pub struct Bench {
 /// The peers of the scenarios, and an Envoy set up to reach them.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// Clusters and routes; the guard is still to come.
+    /// Clusters and routes; the guard is still to come, behind the filters that
+    /// are there already.
     pub setup: Setup,
+    /// Filters behind the guard.
+    pub behind: Vec<Value>,
     /// See [`Bench::authorization_server`].
     pub authorization_server: Peer,
     /// See [`Bench::upstreams`].
@@ -70,6 +73,7 @@ impl Surroundings {
         }
         Self {
             setup,
+            behind: Vec::new(),
             authorization_server,
             upstreams,
         }
@@ -96,6 +100,7 @@ impl Surroundings {
     ) -> Bench {
         let filter = guard(module::path(), configuration, &self.setup.environment);
         self.setup.filters.push(change(filter));
+        self.setup.filters.append(&mut self.behind);
         Bench {
             envoy: self.setup.start(),
             authorization_server: self.authorization_server,
