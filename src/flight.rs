@@ -59,10 +59,16 @@ enum State {
 }
 
 impl Flights {
-    /// How many calls count against the bound.
+    /// How many calls count against the bound: those that are made or about to
+    /// be, and those that are lost but not over.
     pub(crate) fn in_flight(&mut self, now: Now) -> usize {
         self.lost.retain(|until| now.steady_ms < *until);
-        self.by_digest.len().saturating_add(self.lost.len())
+        let made = self
+            .by_digest
+            .values()
+            .filter(|flight| flight.state != State::ToAsk(None))
+            .count();
+        made.saturating_add(self.lost.len())
     }
 
     /// How many requests wait.
@@ -183,12 +189,15 @@ impl Flights {
         }
     }
 
-    /// Tokens about which the root context has to ask.
-    pub(crate) fn to_ask(&self) -> Vec<TokenDigest> {
+    /// Tokens about which the root context has to ask, as many as there may be
+    /// calls.
+    pub(crate) fn unasked(&mut self, in_flight: usize, now: Now) -> Vec<TokenDigest> {
+        let free = in_flight.saturating_sub(self.in_flight(now));
         self.by_digest
             .iter()
             .filter(|(_, flight)| flight.state == State::ToAsk(None))
             .map(|(digest, _)| *digest)
+            .take(free)
             .collect()
     }
 

@@ -206,6 +206,9 @@ impl Guard {
             Err(NoToken::Malformed) => return Err(refuse(Denial::MalformedToken)),
             Ok(token) => token.expose(),
         };
+        if self.streams.len() >= MAX_STREAMS {
+            return Err(refuse(Denial::Overloaded));
+        }
         let digest = self.digester.of(token);
         let refuse = |denial| Box::new(early(denial).known(digest, Source::Hit));
         let plan = || {
@@ -237,7 +240,7 @@ impl Guard {
         if self.own.contains(&digest) {
             return Err(refuse(Denial::OwnCredential));
         }
-        if self.flights.waiting() >= config.limits.waiting || self.streams.len() >= MAX_STREAMS {
+        if self.flights.waiting() >= config.limits.waiting {
             return Err(refuse(Denial::Overloaded));
         }
         if self.flights.join(&digest, id) {

@@ -192,7 +192,7 @@ impl Guard {
         self.recheck(now);
         let mut tasks: Vec<Task> = self
             .flights
-            .to_ask()
+            .unasked(self.config.limits.in_flight, now)
             .into_iter()
             .take(TASKS)
             .filter_map(|digest| self.ask_again(digest))

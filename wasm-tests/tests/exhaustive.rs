@@ -25,7 +25,7 @@ const CONFIG: &str = r#"{
             "client_secret": "a-secret-of-the-gateway"
         }
     },
-    "limits": {"in_flight": 3, "waiting": 4},
+    "limits": {"in_flight": 2, "waiting": 4},
     "servers": {
         "github": {
             "resource": "https://gw.example.com/mcp",
@@ -173,9 +173,8 @@ impl History {
             let mut last = said.iter().rev();
             last.find(|(said, _)| *said != Said::Nothing)
         });
-        definite.is_some_and(|(said, at)| {
-            *said == Said::Inactive && at + NEGATIVE_TTL_MS > self.now_ms
-        })
+        definite
+            .is_some_and(|(said, at)| *said == Said::Inactive && at + NEGATIVE_TTL_MS > self.now_ms)
     }
 
     /// A request is let through or answered.
@@ -184,7 +183,9 @@ impl History {
             .waiting
             .iter()
             .position(|(waiting, _, _)| *waiting == stream);
-        let (_, token, since) = self.waiting.remove(place.expect("only what waits is settled"));
+        let (_, token, since) = self
+            .waiting
+            .remove(place.expect("only what waits is settled"));
         assert!(self.ended.insert(stream), "{stream:?} ends twice");
         match step {
             Step::Forward(forward, _) => {
@@ -192,7 +193,10 @@ impl History {
                 assert!(self.allows(token, since), "{token:?} was not let in");
                 let changes: Vec<_> = forward.changes().collect();
                 let credential = Some(&b"Bearer upstream-credential"[..]);
-                assert!(changes.contains(&("authorization", credential)), "{changes:?}");
+                assert!(
+                    changes.contains(&("authorization", credential)),
+                    "{changes:?}"
+                );
             }
             Step::Reply(reply, _) => check_refusal(reply),
             other => panic!("{stream:?} is settled by {other:?}"),
@@ -211,12 +215,21 @@ struct Call {
     given_up: bool,
 }
 
-/// The timeout of a call, and what the guard adds to it.
-const GIVEN_UP_MS: u64 = 2_000 + 1_000;
+/// The timeout of a call.
+const TIMEOUT_MS: u64 = 2_000;
+
+/// When the guard gives a call up that the host has forgotten.
+const GIVEN_UP_MS: u64 = TIMEOUT_MS + 1_000;
+
+/// `limits.in_flight`.
+const IN_FLIGHT: usize = 2;
 
 fn check_refusal(reply: &LocalReply) {
     assert!(matches!(reply.status, 401 | 503), "{reply:?}");
-    let challenged = reply.headers.iter().any(|(name, _)| *name == "www-authenticate");
+    let challenged = reply
+        .headers
+        .iter()
+        .any(|(name, _)| *name == "www-authenticate");
     assert_eq!(challenged, reply.status == 401, "{reply:?}");
 }
 
@@ -318,7 +331,10 @@ fn run(event: Event, guard: &mut Guard, history: &mut History) -> bool {
             let Some((stream, _, _)) = history.waiting.first().copied() else {
                 return false;
             };
-            assert!(!guard.body(stream, false), "a body goes on before the verdict");
+            assert!(
+                !guard.body(stream, false),
+                "a body goes on before the verdict"
+            );
             let trailers = guard.trailers(stream, &[("x-a".into(), b"b".to_vec())]);
             assert!(matches!(trailers, TrailersStep::Hold(_)), "{trailers:?}");
         }
@@ -346,10 +362,16 @@ fn run(event: Event, guard: &mut Guard, history: &mut History) -> bool {
         }
         Event::Later => history.now_ms += TTL_MS,
     }
+    let under_way = |call: &&Call| history.now_ms < call.made_ms + TIMEOUT_MS;
+    let calls = history.calls.iter().filter(under_way).count();
+    assert!(calls <= IN_FLIGHT, "{calls} calls are under way");
     // Nothing of a request goes on after its end, unless it was let through.
     let refused = history.ended.difference(&history.forwarded);
     for stream in refused {
-        assert!(!guard.body(*stream, true), "{stream:?} goes on after its end");
+        assert!(
+            !guard.body(*stream, true),
+            "{stream:?} goes on after its end"
+        );
     }
     true
 }
@@ -363,6 +385,8 @@ fn finish(guard: &mut Guard, history: &mut History) {
         if history.waiting.is_empty() {
             return;
         }
+        // Calls whose answer is lost are over some time.
+        history.now_ms += TIMEOUT_MS;
     }
     panic!("{:?} are left waiting", history.waiting);
 }
@@ -406,5 +430,8 @@ fn every_short_sequence_of_events_keeps_the_rules() {
     let mut sequences = 0;
     explore(&mut Vec::new(), &mut sequences);
     println!("{sequences} sequences of up to {DEPTH} events");
-    assert!(sequences > 100_000, "only {sequences} sequences are possible");
+    assert!(
+        sequences > 100_000,
+        "only {sequences} sequences are possible"
+    );
 }
