@@ -182,7 +182,7 @@ impl Denial {
             Self::NoMark | Self::WrongMark | Self::UnlistedCluster | Self::UnknownPath => {
                 (403, "access_denied", "There is no such MCP server here")
             }
-            Self::MethodRefused => (405, "invalid_request", "This method is not served here"),
+            Self::MethodRefused => (405, "method_not_allowed", "This method is not served here"),
             Self::NoRoute | Self::WellKnown => (404, "not_found", "There is nothing here"),
             Self::NoToken => (401, "unauthorized", "An access token is needed"),
             Self::OriginRefused => (403, "access_denied", "This origin may not call"),
@@ -272,9 +272,6 @@ impl Challenges {
     }
 
     fn for_denial(&self, denial: Denial) -> Option<&str> {
-        if denial == Denial::MethodRefused {
-            return None;
-        }
         match denial.row().error {
             "unauthorized" => Some(&self.no_token),
             "invalid_token" => Some(&self.invalid_token),

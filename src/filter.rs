@@ -200,6 +200,7 @@ impl Worker {
         let failed = self.tell(Guard::internal_error);
         let replied = failed.and_then(|(reply, audit)| {
             log::error!("audit {}", audit.json);
+            host::act_for(id)?;
             host::reply(&reply)
         });
         if replied.is_err() {

@@ -62,13 +62,18 @@ impl Flights {
     /// How many calls count against the bound: those that are made or about to
     /// be, and those that are lost but not over.
     pub(crate) fn in_flight(&mut self, now: Now) -> usize {
-        self.lost.retain(|until| now.steady_ms < *until);
+        self.forget_lost(now);
         let made = self
             .by_digest
             .values()
             .filter(|flight| flight.state != State::ToAsk(None))
             .count();
         made.saturating_add(self.lost.len())
+    }
+
+    /// Lets go of lost calls that are over.
+    pub(crate) fn forget_lost(&mut self, now: Now) {
+        self.lost.retain(|until| now.steady_ms < *until);
     }
 
     /// How many requests wait.

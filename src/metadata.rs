@@ -93,7 +93,7 @@ impl Documents {
             (Some(_), Method::Delete | Method::Post | Method::Other | Method::Tunnel) => {
                 let mut reply = LocalReply::new(405);
                 reply.header("allow", ALLOWED);
-                reply.error("invalid_request", "Metadata is read, not written");
+                reply.error("method_not_allowed", "Metadata is read, not written");
                 reply
             }
         };

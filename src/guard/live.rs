@@ -184,6 +184,7 @@ impl Guard {
 
     /// What time has made due. Afterwards [`Guard::settle`] may have more.
     pub fn tick(&mut self, now: Now) -> Vec<Task> {
+        self.flights.forget_lost(now);
         for digest in self.flights.overdue(now) {
             if let Some(flight) = self.flights.end(&digest) {
                 self.land(digest, &flight, &Reply::Broken, now);
