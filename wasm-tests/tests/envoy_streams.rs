@@ -6,11 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mcp_token_guard_tests::client::Http1;
+use mcp_token_guard_tests::client::{Http1, Protocol};
 use mcp_token_guard_tests::envoy::Bench;
 use mcp_token_guard_tests::peers::{Act, PATIENCE};
 use mcp_token_guard_tests::scenario::{
-    Request, Vars, active, base, default_claims, get, inactive, post, status,
+    Answer, Request, Vars, active, base, default_claims, get, inactive, post, status,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -120,8 +120,33 @@ fn streams_end_with_their_token_and_calls_go_on() {
     // The token itself is over.
     let again = with(get("/github/mcp"), "get");
     bench.authorization_server.answer(inactive());
-    let response = bench.send(mcp_token_guard_tests::client::Protocol::Http1, &again);
+    let response = bench.send(Protocol::Http1, &again);
     assert_eq!(response.status, 401);
+}
+
+#[test]
+fn a_crowd_of_streams_ends_with_its_token() {
+    let mut bench = bench(json!({}), 300);
+    // The VM knows this one until the end, unless it is replaced.
+    let known = with(post("/github/mcp"), "known");
+    bench.send(Protocol::Http1, &known);
+    live(&mut bench, 4);
+    let mut held = Vec::new();
+    let mut clients = Vec::new();
+    for _ in 0..400 {
+        let (events, client) = open(&bench, &with(get("/github/mcp"), "crowd"));
+        held.push(events);
+        clients.push(client);
+    }
+    for mut client in clients {
+        client.rest().expect("the end of the stream");
+    }
+    bench.authorization_server.take();
+    bench
+        .upstream("alpha")
+        .script(|_| Act::Answer(Answer::Reply(status(200))));
+    assert_eq!(bench.send(Protocol::Http1, &known).status, 200);
+    assert_eq!(bench.authorization_server.count(), 0, "the VM was replaced");
 }
 
 #[test]
