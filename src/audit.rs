@@ -5,6 +5,7 @@ use core::fmt::Write as _;
 use crate::digest::TokenDigest;
 use crate::head::{Head, Single};
 use crate::introspection::Claims;
+use crate::json::quote;
 use crate::leak::Search;
 
 /// What a record says of the request itself.
@@ -109,7 +110,7 @@ impl Record<'_> {
         let mut text = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
                 member(&mut json, name);
-                quote(&mut json, value);
+                quote(&mut json, cut(value));
             }
         };
         text("server", self.server);
@@ -148,26 +149,15 @@ fn member(json: &mut String, name: &str) {
     json.push_str("\":");
 }
 
-/// A JSON string (RFC 8259 section 7), cut to a bounded length; what could
-/// break a line of a log is escaped.
-fn quote(json: &mut String, text: &str) {
-    json.push('"');
-    let mut taken: usize = 0;
-    for character in text.chars() {
-        taken = taken.saturating_add(character.len_utf8());
-        if taken > LONGEST {
-            break;
-        }
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
-                let _ = write!(json, "\\u{:04x}", u32::from(character));
-            }
-            _ => json.push(character),
-        }
+/// What of a text gets into a record.
+fn cut(text: &str) -> &str {
+    if text.len() <= LONGEST {
+        return text;
     }
-    json.push('"');
+    (0..=LONGEST)
+        .rev()
+        .find_map(|end| text.get(..end))
+        .unwrap_or("")
 }
 
 #[cfg(test)]

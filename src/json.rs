@@ -4,7 +4,7 @@
 //! takes the last one and a reader that takes the first one see two different
 //! messages, so this tree keeps both and lets its users refuse them.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -172,6 +172,51 @@ fn float(value: u64) -> f64 {
     f64::from(high) * 4_294_967_296.0 + f64::from(u32::from_be_bytes(low))
 }
 
+/// The number, if it is a whole one whose digits are all there: from 2^53 on,
+/// different texts become the same number.
+pub(crate) fn whole(number: f64) -> Option<i64> {
+    let magnitude = number.abs();
+    if number.fract() != 0.0 || magnitude >= 9_007_199_254_740_992.0 {
+        return None;
+    }
+    // IEEE 754: 52 bits of fraction below an implicit one, and the exponent.
+    let bits = magnitude.to_bits();
+    let fraction = bits & 0x000f_ffff_ffff_ffff | 0x0010_0000_0000_0000;
+    let shift = 1075_u64.checked_sub(bits >> 52)?.try_into().ok()?;
+    let whole = i64::try_from(fraction.checked_shr(shift).unwrap_or(0)).ok()?;
+    Some(if number < 0.0 {
+        whole.saturating_neg()
+    } else {
+        whole
+    })
+}
+
+/// Writes a JSON string (RFC 8259 section 7); what could break a line of a log
+/// is escaped.
+pub(crate) fn quote(json: &mut String, text: &str) {
+    json.push('"');
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if text.bytes().all(plain) {
+        json.push_str(text);
+    } else {
+        text.chars().for_each(|character| escape(json, character));
+    }
+    json.push('"');
+}
+
+#[inline(never)]
+fn escape(json: &mut String, character: char) {
+    match character {
+        '"' => json.push_str("\\\""),
+        '\\' => json.push_str("\\\\"),
+        _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
+            // Writing to a String does not fail.
+            let _ = write!(json, "\\u{:04x}", u32::from(character));
+        }
+        _ => json.push(character),
+    }
+}
+
 /// Where a text stops being JSON. What stands there is not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JsonError {
@@ -276,6 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_read_where_no_digit_is_lost() {
+        for (number, read) in [
+            (0.0, 0),
+            (-0.0, 0),
+            (1.0, 1),
+            (-7.0, -7),
+            (1_700_000_000.0, 1_700_000_000),
+            (9_007_199_254_740_991.0, 9_007_199_254_740_991),
+            (-9_007_199_254_740_991.0, -9_007_199_254_740_991),
+        ] {
+            assert_eq!(whole(number), Some(read), "{number}");
+        }
+        for number in [0.5, -1.25, 5e-324, 9_007_199_254_740_992.0, 1e300] {
+            assert_eq!(whole(number), None, "{number}");
+        }
+        assert_eq!(whole(f64::NAN), None);
+        assert_eq!(whole(f64::INFINITY), None);
+    }
+
+    #[test]
     fn accessors_do_not_convert() {
         assert_eq!(json("\"true\"").as_bool(), None);
         assert_eq!(json("\"1\"").as_f64(), None);
@@ -293,6 +358,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_quoted_is_read_back(text in any::<String>()) {
+            let mut quoted = String::new();
+            quote(&mut quoted, &text);
+            prop_assert!(!quoted.contains(char::is_control));
+            prop_assert!(json(&quoted) == Json::String(text));
+        }
+
+        #[test]
+        fn whole_numbers_keep_their_digits(number in -(1_i64 << 53) + 1..1 << 53) {
+            prop_assert_eq!(json(&number.to_string()).as_f64().and_then(whole), Some(number));
+        }
+
         #[test]
         fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(tree) = parse(&bytes) {

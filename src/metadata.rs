@@ -1,9 +1,8 @@
 //! Protected resource metadata (RFC 9728), from the configuration alone.
 
-use std::collections::HashMap;
-
 use crate::config::{Resource, Server};
 use crate::head::{Head, Method};
+use crate::json::quote;
 use crate::reply::LocalReply;
 use crate::servers::Servers;
 
@@ -19,12 +18,13 @@ fn path_of(resource: &Resource) -> String {
     format!("{WELL_KNOWN}{}{}", resource.path, resource.query)
 }
 
-/// The documents by the path at which they are asked for.
+/// The documents, in the order of the paths at which they are asked for.
 #[derive(Debug)]
-pub(crate) struct Documents(HashMap<String, Vec<Document>>);
+pub(crate) struct Documents(Vec<Document>);
 
 #[derive(Debug)]
 struct Document {
+    path: String,
     authority: String,
     body: String,
     /// Whether it answers at this path for its own authority only.
@@ -35,7 +35,7 @@ impl Documents {
     /// Those of all servers, each with this authorization server.
     pub(crate) fn new(issuer: &str, servers: &Servers) -> Self {
         let alone = servers.iter().count() == 1;
-        let mut documents: HashMap<String, Vec<Document>> = HashMap::new();
+        let mut documents: Vec<Document> = Vec::new();
         for server in servers.iter() {
             let authority = &server.resource.authority;
             let own = path_of(&server.resource);
@@ -49,11 +49,16 @@ impl Documents {
             let root = also_at_root.then(|| WELL_KNOWN.to_owned());
             for path in core::iter::once(own).chain(root) {
                 let own_authority_only = path == WELL_KNOWN && !alone;
-                documents.entry(path).or_default().push(Document {
-                    authority: authority.clone(),
-                    body: body(issuer, server),
-                    own_authority_only,
-                });
+                let place = documents.partition_point(|other| other.path <= path);
+                documents.insert(
+                    place,
+                    Document {
+                        path,
+                        authority: authority.clone(),
+                        body: body(issuer, server),
+                        own_authority_only,
+                    },
+                );
             }
         }
         Self(documents)
@@ -67,7 +72,10 @@ impl Documents {
         if !path.starts_with(WELL_KNOWN) {
             return None;
         }
-        let candidates = self.0.get(path)?;
+        let candidates = self.at(path);
+        if candidates.is_empty() {
+            return None;
+        }
         let mut reply = match (Self::choose(candidates, head.authority), head.method) {
             (None, _) => {
                 let mut reply = LocalReply::new(404);
@@ -101,6 +109,16 @@ impl Documents {
         Some(reply)
     }
 
+    /// Those at this path.
+    fn at(&self, path: &str) -> &[Document] {
+        let start = self
+            .0
+            .partition_point(|document| document.path.as_str() < path);
+        let rest = self.0.get(start..).unwrap_or_default();
+        let end = rest.partition_point(|document| document.path == path);
+        rest.get(..end).unwrap_or_default()
+    }
+
     /// By `:authority` where several share the path.
     fn choose<'a>(candidates: &'a [Document], authority: &[u8]) -> Option<&'a Document> {
         if let [only] = candidates
@@ -127,22 +145,18 @@ fn same_authority(ours: &str, theirs: &[u8]) -> bool {
 
 /// RFC 9728 section 2; members without a value are left out (section 3.2).
 fn body(issuer: &str, server: &Server) -> String {
-    let mut document = serde_json::Map::new();
-    let mut put = |name: &str, value: serde_json::Value| {
-        document.insert(name.to_owned(), value);
-    };
-    put("resource", server.resource.uri.as_str().into());
-    put("resource_name", server.name.as_str().into());
-    put("authorization_servers", vec![issuer].into());
-    put("bearer_methods_supported", vec!["header"].into());
-    let scopes: Vec<&str> = server
-        .requirement
-        .scopes
-        .iter()
-        .map(|scope| scope.name.as_str())
-        .collect();
-    if !scopes.is_empty() {
-        put("scopes_supported", scopes.into());
+    let mut body = String::from(r#"{"authorization_servers":["#);
+    quote(&mut body, issuer);
+    body.push_str(r#"],"bearer_methods_supported":["header"],"resource":"#);
+    quote(&mut body, &server.resource.uri);
+    body.push_str(r#","resource_name":"#);
+    quote(&mut body, &server.name);
+    let mut before = r#","scopes_supported":["#;
+    for scope in &server.requirement.scopes {
+        body.push_str(before);
+        quote(&mut body, &scope.name);
+        before = ",";
     }
-    serde_json::Value::Object(document).to_string()
+    body.push_str(if before == "," { "]}" } else { "}" });
+    body
 }

@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::cursor::{Node, Reader};
+use crate::json;
 
 impl Node<'_> {
     /// A duration such as `"30s"`, `"250ms"`, `"2m"` or `"1h"`.
@@ -95,13 +96,8 @@ fn amount(text: &str) -> Option<(u64, &str)> {
     number.parse().ok().map(|number| (number, unit))
 }
 
-/// By way of the decimal form: there is no other conversion that cannot round.
 fn count(number: f64) -> Option<usize> {
-    if number.fract() == 0.0 {
-        format!("{number}").parse().ok()
-    } else {
-        None
-    }
+    json::whole(number)?.try_into().ok()
 }
 
 /// A bound as it is written in a configuration.

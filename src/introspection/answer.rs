@@ -204,12 +204,13 @@ fn audience(value: &Json) -> Option<Vec<Box<str>>> {
     }
 }
 
-/// Texts as they are, numbers and booleans as JSON writes them.
+/// Texts as they are, whole numbers and booleans as JSON writes them. A number
+/// that is not whole, or so large that it is rounded, names nobody.
 fn identity_claim(value: &Json, search: &Search<'_>) -> Option<Box<str>> {
     let text: Box<str> = match value {
         Json::String(text) => text.as_str().into(),
         Json::Bool(value) => value.to_string().into(),
-        Json::Number(value) => value.to_string().into(),
+        Json::Number(number) => json::whole(*number)?.to_string().into(),
         Json::Null | Json::Array(_) | Json::Object(_) => return None,
     };
     (!search.in_value(text.as_bytes())).then_some(text)

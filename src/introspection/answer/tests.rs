@@ -130,6 +130,8 @@ fn claims_that_repeat_the_token_are_dropped() {
 fn identity_claims_are_texts() {
     assert_eq!(active(r#","sub":"u""#).identity, [Some("u".into())]);
     assert_eq!(active(r#","sub":7"#).identity, [Some("7".into())]);
+    assert_eq!(active(r#","sub":0.5"#).identity, [None]);
+    assert_eq!(active(r#","sub":9007199254740993"#).identity, [None]);
     assert_eq!(active(r#","sub":{"a":1}"#).identity, [None]);
     assert_eq!(active("").identity, [None]);
 }
