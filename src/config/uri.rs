@@ -7,7 +7,7 @@
 //! no client can be trusted to unescape in a challenge (RFC 9110 section
 //! 5.6.4).
 
-use url::{Host, Url};
+use url::Host;
 
 use super::Resource;
 
@@ -45,13 +45,12 @@ impl<'a> WebUrl<'a> {
             return Err("has a user name or password; remove it");
         }
         let (path, query) = split_before(rest, &['?']);
-        let url = Url::parse(text).map_err(|_| "has no valid host or port; correct it")?;
-        let usual = usual_authority(&url, authority)
-            .ok_or("has a host or port that is not in its usual form; write it as browsers do")?;
-        if scheme == "http" && !is_loopback(&url) {
+        let default_port = if scheme == "https" { "443" } else { "80" };
+        let (host, usual) = parse_authority(authority, default_port)?;
+        if scheme == "http" && !is_loopback(&host) {
             return Err("is not https; http is for localhost, 127.0.0.0/8 and [::1] only");
         }
-        if url.path() != path && !(path.is_empty() && url.path() == "/") {
+        if path.split('/').any(is_dots) {
             return Err("has a path that is not in its usual form; remove `.` and `..` from it");
         }
         Ok(Self {
@@ -129,27 +128,57 @@ pub(super) fn origin(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Host and port as they are usually written, if that is how they are written.
-/// Upper case and a default port are dropped.
-fn usual_authority(url: &Url, written: &str) -> Option<String> {
-    let host = url.host_str()?;
-    let written = written.to_ascii_lowercase();
-    let port = written.strip_prefix(host)?;
-    match (port, url.port(), url.port_or_known_default()) {
-        ("", None, _) => Some(written),
-        (_, Some(number), _) if port == format!(":{number}") => Some(written),
-        (_, None, Some(default)) if port == format!(":{default}") => Some(host.to_owned()),
-        (_, _, _) => None,
+/// The host, and with its port as they are usually written: upper case and a
+/// default port are dropped. Written in any other way they are an error.
+fn parse_authority(authority: &str, default_port: &str) -> Result<(Host, String), &'static str> {
+    let invalid = "has no valid host or port; correct it";
+    let unusual = "has a host or port that is not in its usual form; write it as browsers do";
+    let written = authority.to_ascii_lowercase();
+    // A colon in brackets is one of an IPv6 address.
+    let (name, port) = match written.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        Some(_) | None => (written.as_str(), None),
+    };
+    let host = Host::parse(name).map_err(|_| invalid)?;
+    let number = match port {
+        None => None,
+        Some("") => return Err(unusual),
+        Some(port) => Some(port.parse::<u16>().map_err(|_| invalid)?),
+    };
+    if host.to_string() != name || number.map(|number| number.to_string()).as_deref() != port {
+        return Err(unusual);
+    }
+    let usual = if port == Some(default_port) {
+        name.to_owned()
+    } else {
+        written
+    };
+    Ok((host, usual))
+}
+
+fn is_loopback(host: &Host) -> bool {
+    match host {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+/// Whether browsers take this segment of a path for `.` or `..`.
+fn is_dots(segment: &str) -> bool {
+    let mut rest = segment;
+    let mut dots: u8 = 0;
+    while !rest.is_empty() && dots < 3 {
+        let Some(behind) = [".", "%2e", "%2E"]
+            .iter()
+            .find_map(|dot| rest.strip_prefix(dot))
+        else {
+            return false;
+        };
+        rest = behind;
+        dots = dots.saturating_add(1);
     }
+    matches!(dots, 1 | 2)
 }
 
 /// RFC 3986 section 2, `%` with its two digits only.
@@ -378,6 +407,26 @@ mod tests {
                 let again = WebUrl::parse(&again).map(|again| again.origin());
                 prop_assert_eq!(again, Ok(url.origin()));
             }
+        }
+
+        /// What is accepted is a URL that browsers do not change but for upper
+        /// case, a default port and an empty path; and all such are accepted.
+        #[test]
+        fn a_url_is_accepted_as_browsers_write_it(
+            text in "https?://[a-c0-3xX.:%\\[\\]-]{0,9}(:[0-9]{1,5})?(/[a.%2eE]{0,7}){0,3}"
+        ) {
+            let plain = !text.contains('#') && has_uri_characters(&text);
+            let usual = url::Url::parse(&text).is_ok_and(|url| {
+                let (scheme, rest) = text.split_once("://").unwrap();
+                let (authority, path) = split_before(rest, &['/']);
+                let port = if scheme == "https" { ":443" } else { ":80" };
+                let authority = authority.to_ascii_lowercase();
+                let authority = authority.strip_suffix(port).unwrap_or(&authority);
+                let path = if path.is_empty() { "/" } else { path };
+                url.as_str() == format!("{scheme}://{authority}{path}")
+                    && (scheme == "https" || url.host().is_some_and(|host| is_loopback(&host.to_owned())))
+            });
+            prop_assert_eq!(WebUrl::parse(&text).is_ok(), plain && usual, "{}", text);
         }
 
         #[test]
