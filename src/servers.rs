@@ -1,7 +1,5 @@
 //! Which server a request is for, by the cluster that Envoy chose for it.
 
-use std::collections::HashMap;
-
 use crate::config::Server;
 use crate::fields::percent_decode;
 
@@ -13,7 +11,8 @@ pub struct ServerId(usize);
 #[derive(Debug)]
 pub(crate) struct Servers {
     list: Vec<Server>,
-    exact: HashMap<String, Vec<ServerId>>,
+    /// By name, in order.
+    exact: Vec<(String, Vec<ServerId>)>,
     patterns: Vec<(Pattern, ServerId)>,
 }
 
@@ -97,7 +96,7 @@ impl Servers {
     pub(crate) fn new(servers: Vec<(Server, Vec<ClusterPattern>)>) -> Result<Self, Vec<Overlap>> {
         let mut built = Self {
             list: Vec::with_capacity(servers.len()),
-            exact: HashMap::new(),
+            exact: Vec::new(),
             patterns: Vec::new(),
         };
         for (server, clusters) in servers {
@@ -106,9 +105,14 @@ impl Servers {
             for cluster in clusters {
                 match cluster {
                     ClusterPattern::Exact(name) => {
-                        let owners = built.exact.entry(name).or_default();
-                        if !owners.contains(&id) {
-                            owners.push(id);
+                        let place = built.place(&name);
+                        let there = place.ok().and_then(|place| built.exact.get_mut(place));
+                        match (there, place) {
+                            (Some((_, owners)), _) if owners.contains(&id) => {}
+                            (Some((_, owners)), _) => owners.push(id),
+                            (None, Ok(place) | Err(place)) => {
+                                built.exact.insert(place, (name, vec![id]));
+                            }
                         }
                     }
                     ClusterPattern::Pattern(pattern) => built.patterns.push((pattern, id)),
@@ -134,7 +138,7 @@ impl Servers {
                 });
             }
         };
-        for owners in self.exact.values() {
+        for (_, owners) in &self.exact {
             for (place, first) in owners.iter().enumerate() {
                 for second in owners.iter().skip(place.saturating_add(1)) {
                     if self.path(*first) == self.path(*second) {
@@ -206,9 +210,16 @@ impl Servers {
         }
     }
 
+    /// Where an exact name stands, or would.
+    fn place(&self, cluster: &str) -> Result<usize, usize> {
+        self.exact
+            .binary_search_by(|(name, _)| name.as_str().cmp(cluster))
+    }
+
     /// An exact name goes before a pattern.
     fn owners(&self, cluster: &str) -> &[ServerId] {
-        if let Some(owners) = self.exact.get(cluster) {
+        let place = self.place(cluster).ok();
+        if let Some((_, owners)) = place.and_then(|place| self.exact.get(place)) {
             return owners;
         }
         self.patterns

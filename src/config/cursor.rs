@@ -32,6 +32,13 @@ impl<'e> Reader<'e> {
     /// Writes a mistake down. The sentence is read behind the path, and has
     /// nothing of a value in it.
     pub(super) fn report(&mut self, path: &Path, sentence: impl fmt::Display) {
+        self.note(path, &sentence);
+    }
+
+    /// Once for all types of sentences: they are many, and none is in a hurry.
+    #[cold]
+    #[inline(never)]
+    fn note(&mut self, path: &Path, sentence: &dyn fmt::Display) {
         self.problems.push(Problem {
             path: path.to_string(),
             sentence: sentence.to_string(),

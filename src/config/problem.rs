@@ -100,14 +100,17 @@ impl fmt::Display for Path {
 
 /// A name as it may stand in a log line: printable ASCII, not too long.
 pub(super) fn shown(name: &str) -> String {
-    let mut printable = name.chars().flat_map(|character| {
-        let plain = matches!(character, ' '..='~').then_some(character);
-        let escaped = plain.is_none().then(|| character.escape_default());
-        plain.into_iter().chain(escaped.into_iter().flatten())
-    });
-    let mut shown: String = printable.by_ref().take(LONGEST_NAME).collect();
-    if printable.next().is_some() {
-        shown.push_str("...");
+    let mut shown = String::new();
+    for character in name.chars() {
+        match character {
+            ' '..='~' => shown.push(character),
+            _ => shown.extend(character.escape_default()),
+        }
+        if shown.len() > LONGEST_NAME {
+            shown.truncate(LONGEST_NAME);
+            shown.push_str("...");
+            break;
+        }
     }
     shown
 }

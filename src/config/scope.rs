@@ -1,7 +1,5 @@
 //! Scopes, and which of them are as good as others.
 
-use std::collections::{HashMap, HashSet};
-
 use super::cursor::{Node, Reader};
 use crate::access::RequiredScope;
 
@@ -31,14 +29,14 @@ pub(super) fn required(text: &str) -> Result<String, &'static str> {
     token(text)
 }
 
-/// For each scope, those that directly imply it.
+/// Pairs of a scope and one that directly implies it.
 #[derive(Default)]
-pub(super) struct Implications<'a>(HashMap<&'a str, Vec<&'a str>>);
+pub(super) struct Implications<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Implications<'a> {
     /// Reads `scope_implies`.
     pub(super) fn read(node: &Node<'a>, reader: &mut Reader<'_>) -> Option<Self> {
-        let mut implied_by: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut implied_by = Vec::new();
         let mut complete = true;
         for (name, list) in node.entries(reader)? {
             if let Err(sentence) = token(name) {
@@ -49,9 +47,7 @@ impl<'a> Implications<'a> {
                 complete = false;
                 continue;
             };
-            for one in implied {
-                implied_by.entry(one).or_default().push(name);
-            }
+            implied_by.extend(implied.into_iter().map(|one| (one, name)));
         }
         complete.then_some(Self(implied_by))
     }
@@ -60,11 +56,10 @@ impl<'a> Implications<'a> {
     /// it by any number of steps.
     pub(super) fn requirement(&self, name: String) -> RequiredScope {
         let mut satisfied_by = vec![name.as_str()];
-        let mut seen = HashSet::from([name.as_str()]);
         let mut to_visit = vec![name.as_str()];
         while let Some(scope) = to_visit.pop() {
-            for stronger in self.0.get(scope).into_iter().flatten() {
-                if seen.insert(stronger) {
+            for (_, stronger) in self.0.iter().filter(|(implied, _)| *implied == scope) {
+                if !satisfied_by.contains(stronger) {
                     satisfied_by.push(stronger);
                     to_visit.push(stronger);
                 }

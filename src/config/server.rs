@@ -41,10 +41,7 @@ pub(super) fn read(
         .collect();
     let all: Option<Vec<_>> = read.into_iter().collect();
     Servers::new(all?)
-        .map_err(|mut overlaps| {
-            overlaps.sort_by(|one, other| {
-                (&one.first, &one.second).cmp(&(&other.first, &other.second))
-            });
+        .map_err(|overlaps| {
             for overlap in overlaps {
                 reader.report(
                     &node.path.key(&overlap.second),
