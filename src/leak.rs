@@ -1,5 +1,7 @@
 //! The search for a client's token in what is about to leave.
 
+use core::cell::OnceCell;
+
 use memchr::memmem::Finder;
 
 use crate::fields::{percent_decode, trim};
@@ -36,7 +38,9 @@ impl Place {
 /// One token to look for.
 pub(crate) struct Search<'a> {
     token: &'a [u8],
-    finder: Finder<'a>,
+    /// Made for the first value that is long enough: it costs as much as the
+    /// whole search of a short one, and most requests have no long ones.
+    finder: OnceCell<Finder<'a>>,
 }
 
 impl<'a> Search<'a> {
@@ -44,7 +48,7 @@ impl<'a> Search<'a> {
     pub(crate) fn new(token: &'a [u8]) -> Self {
         Self {
             token,
-            finder: Finder::new(token),
+            finder: OnceCell::new(),
         }
     }
 
@@ -93,9 +97,10 @@ impl<'a> Search<'a> {
         if self.token.len() < SUBSTRING_FROM || value.len() < self.token.len() {
             return false;
         }
-        self.finder.find(value).is_some()
+        let finder = self.finder.get_or_init(|| Finder::new(self.token));
+        finder.find(value).is_some()
             || (memchr::memchr(b'%', value).is_some()
-                && self.finder.find(&percent_decode(value)).is_some())
+                && finder.find(&percent_decode(value)).is_some())
     }
 
     fn is_whole(&self, value: &[u8]) -> bool {
