@@ -4,13 +4,14 @@
 //! worker knows under it. It is told of requests, answers and the time, and
 //! says what to do; it does nothing itself.
 
+mod inject;
 mod live;
+mod refused;
 mod settle;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use crate::access::Verified;
 use crate::audit::{Context, Record, Source};
 use crate::bearer::{BearerToken, NoToken};
 use crate::cache::{Cache, Known};
@@ -29,6 +30,8 @@ use crate::session::Sessions;
 use crate::stream::{Open, Stream, StreamId};
 use crate::tally::{Count, Tally};
 use crate::time::Now;
+
+use refused::Refused;
 
 pub use live::{Answer, Task, TrailersStep, Wake};
 
@@ -82,19 +85,6 @@ pub struct Audit {
     pub json: String,
     /// Where it is a line of the log as well: how loud.
     pub log: Option<log::Level>,
-}
-
-/// A request that is refused, with what its record says.
-#[derive(Debug)]
-struct Refused {
-    denial: Denial,
-    server: Option<ServerId>,
-    origin: Option<String>,
-    claims: Option<Rc<Claims>>,
-    digest: Option<TokenDigest>,
-    context: Context,
-    source: Option<Source>,
-    introspection_ms: Option<u64>,
 }
 
 /// An active answer, and how it was come by.
@@ -267,55 +257,6 @@ impl Guard {
         Ok(Step::Ask(Ask { callout, digest }))
     }
 
-    /// At an injector: what a verifier has marked for this cluster's server
-    /// goes on with its credential, anything else does not.
-    pub fn inject(
-        &mut self,
-        id: StreamId,
-        fields: &[Field],
-        cluster: Option<&str>,
-        mark: Option<&[u8]>,
-    ) -> Step {
-        let head = Head::read(fields);
-        let config = Rc::clone(&self.config);
-        let listed = cluster.is_some_and(|name| config.servers.lists(name));
-        if !listed && config.unlisted_clusters == Unlisted::Ignore {
-            return self.ignore(id);
-        }
-        let found = cluster.filter(|_| listed).ok_or(Denial::UnlistedCluster);
-        let verified = found.and_then(|cluster| Verified::by_mark(&config.servers, cluster, mark));
-        let (server_id, verified) = match verified {
-            Ok(found) => found,
-            Err(denial) => return self.deny(&Refused::early(denial, None, None, &head)),
-        };
-        let Some(server) = config.servers.server(server_id) else {
-            return self.deny(&Refused::early(Denial::Internal, None, None, &head));
-        };
-        let forward = Forward::marked(verified, &config, (server_id, server), fields);
-        let open = Open {
-            server: server_id,
-            caller: None,
-            origin: None,
-            token: None,
-            until: None,
-            recheck_at: None,
-            responding: false,
-        };
-        self.streams.insert(id, Stream::Open(Box::new(open)));
-        let audit = self.audit(Record {
-            server: Some(&server.name),
-            outcome: ALLOWED,
-            status: None,
-            claims: None,
-            digest: None,
-            context: &Context::of_stranger(&head),
-            source: None,
-            introspection_ms: None,
-        });
-        self.tally.count(Count::Request(Some(server_id), ALLOWED));
-        Step::Forward(forward, audit)
-    }
-
     /// An active answer is known: the verdict on this request, now.
     fn admit(
         &mut self,
@@ -456,47 +397,3 @@ impl Guard {
 
 /// The word for a request that was let through.
 const ALLOWED: &str = "allowed";
-
-impl Refused {
-    /// Before anything is known of the token.
-    fn early(
-        denial: Denial,
-        server: Option<ServerId>,
-        origin: Option<&str>,
-        head: &Head<'_>,
-    ) -> Self {
-        Self {
-            denial,
-            server,
-            origin: origin.map(str::to_owned),
-            claims: None,
-            digest: None,
-            context: Context::of_stranger(head),
-            source: None,
-            introspection_ms: None,
-        }
-    }
-
-    /// With what is known of the token.
-    fn known(mut self, digest: TokenDigest, source: Source) -> Self {
-        self.digest = Some(digest);
-        if self.denial == Denial::Inactive {
-            self.source = Some(source);
-        }
-        self
-    }
-
-    /// After the verdict on an active token.
-    fn judged(denial: Denial, plan: Plan, verdict: &Verdict) -> Self {
-        Self {
-            denial,
-            server: Some(plan.server),
-            origin: plan.origin,
-            claims: Some(Rc::clone(&verdict.claims)),
-            digest: Some(plan.digest),
-            context: plan.context,
-            source: Some(verdict.source),
-            introspection_ms: verdict.introspection_ms,
-        }
-    }
-}

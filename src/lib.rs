@@ -12,7 +12,7 @@
 //!
 //! ```text
 //!  Envoy                 edge (wasm only)        core (bytes, configuration and time in; a step out)
-//!  request head ───────▶ filter::Worker::request
+//!  request head ───────▶ worker::Worker::request
 //!                        host::fields, cluster ─▶ Guard::request
 //!                                                  Head::read            one pass over the fields
 //!                                                  Documents::answer     metadata: exact URLs, no token
@@ -46,7 +46,7 @@
 //!
 //! [`Guard`] is one worker's state under one generation of the configuration.
 //! It does nothing by itself: it has no host, no clock and no log. The edge
-//! (`filter`, `host`, `metrics`) is the only code that knows `proxy-wasm`; on a
+//! (`filter`, `worker`, `host`, `metrics`) is the only code that knows `proxy-wasm`; on a
 //! native build that crate is not there, so the core cannot name it. The guard
 //! is not borrowed while the host is called, because the host may call back.
 //!
@@ -136,6 +136,8 @@ mod filter;
 mod host;
 #[cfg(target_family = "wasm")]
 mod metrics;
+#[cfg(target_family = "wasm")]
+mod worker;
 
 pub use config::{Config, ConfigErrors, Problem};
 pub use fields::Field;

@@ -4,7 +4,6 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use super::{Ask, Audit, Guard, Refused};
-use crate::audit::{Context, Source};
 use crate::config::{CachePolicy, Role};
 use crate::denial::Denial;
 use crate::fields::Field;
@@ -293,40 +292,6 @@ impl Open {
                 claims,
                 digest: plan.digest,
             }),
-        }
-    }
-}
-
-impl Refused {
-    /// After it was let through.
-    pub(super) fn late(denial: Denial, open: Open) -> Self {
-        let (claims, digest) = open
-            .caller
-            .map(|caller| (caller.claims, caller.digest))
-            .unzip();
-        Self {
-            denial,
-            server: Some(open.server),
-            origin: open.origin,
-            claims,
-            digest,
-            context: Context::default(),
-            source: None::<Source>,
-            introspection_ms: None,
-        }
-    }
-
-    /// Of a request of which nothing is known.
-    pub(super) fn unknown(denial: Denial) -> Self {
-        Self {
-            denial,
-            server: None,
-            origin: None,
-            claims: None,
-            digest: None,
-            context: Context::default(),
-            source: None,
-            introspection_ms: None,
         }
     }
 }
