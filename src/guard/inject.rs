@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{ALLOWED, Guard, Refused, Step};
+use super::{Guard, Refused, Step};
 use crate::access::Verified;
 use crate::audit::{Context, Record};
 use crate::config::Unlisted;
@@ -12,6 +12,10 @@ use crate::head::Head;
 use crate::passage::Forward;
 use crate::stream::{Open, Stream, StreamId};
 use crate::tally::Count;
+
+/// The word for a try that got its credential: `allowed` is the verifier's, and
+/// counts each request once.
+const INJECTED: &str = "injected";
 
 impl Guard {
     /// At an injector: what a verifier has marked for this cluster's server
@@ -51,7 +55,7 @@ impl Guard {
         self.streams.insert(id, Stream::Open(Box::new(open)));
         let audit = self.audit(Record {
             server: Some(&server.name),
-            outcome: ALLOWED,
+            outcome: INJECTED,
             status: None,
             claims: None,
             digest: None,
@@ -59,7 +63,7 @@ impl Guard {
             source: None,
             introspection_ms: None,
         });
-        self.tally.count(Count::Request(Some(server_id), ALLOWED));
+        self.tally.count(Count::Request(Some(server_id), INJECTED));
         Step::Forward(forward, audit)
     }
 }

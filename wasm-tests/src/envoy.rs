@@ -8,6 +8,7 @@ mod bench;
 mod bootstrap;
 pub mod pieces;
 mod process;
+mod roles;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use bench::{Bench, Surroundings, now};
 pub use process::{Envoy, NotStarted};
+pub use roles::Arrangement;
 
 use crate::client;
 use crate::peers::PATIENCE;

@@ -11,6 +11,7 @@ fn unguarded() -> Bench {
         envoy: surroundings.setup.start(),
         authorization_server: surroundings.authorization_server,
         upstreams: surroundings.upstreams,
+        late: false,
     }
 }
 

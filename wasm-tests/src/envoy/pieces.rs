@@ -10,6 +10,9 @@ use crate::client::Protocol;
 /// The name by which the plugin is known in stats.
 pub const PLUGIN: &str = "mcp_token_guard";
 
+/// A cluster that no arrangement of the guard gives an injector.
+pub const BARE: &str = "bare";
+
 /// The guard as an HTTP filter with this plugin configuration.
 /// `allow_on_headers_stop_iteration` and the rest can be set in the value.
 pub fn guard(module: &Path, configuration: &Value, environment: &[(String, String)]) -> Value {
@@ -71,34 +74,29 @@ pub fn native(name: &str, message: &str) -> Value {
     })
 }
 
-/// A cluster with one endpoint, with circuit breakers out of the way.
-pub fn cluster(name: &str, address: SocketAddr, protocol: Protocol) -> Value {
-    cluster_with_filters(name, address, protocol, &[])
+/// Where a cluster has its HTTP options.
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// Gives a cluster these upstream filters, the codec left out.
+pub fn upstream_filters(cluster: &mut Value, filters: &[Value]) {
+    let mut chain = filters.to_vec();
+    chain.push(native(
+        "envoy.filters.http.upstream_codec",
+        "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+    ));
+    cluster["typed_extension_protocol_options"][HTTP_OPTIONS]["http_filters"] = chain.into();
 }
 
-/// A cluster whose upstream filters these are, the codec left out.
-pub fn cluster_with_filters(
-    name: &str,
-    address: SocketAddr,
-    protocol: Protocol,
-    filters: &[Value],
-) -> Value {
+/// A cluster with one endpoint, with circuit breakers out of the way.
+pub fn cluster(name: &str, address: SocketAddr, protocol: Protocol) -> Value {
     let explicit = match protocol {
         Protocol::Http1 => json!({"http_protocol_options": {"enable_trailers": true}}),
         Protocol::Http2 => json!({"http2_protocol_options": {}}),
     };
-    let mut options = json!({
-        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    let options = json!({
+        "@type": format!("type.googleapis.com/{HTTP_OPTIONS}"),
         "explicit_http_config": explicit,
     });
-    if !filters.is_empty() {
-        let mut chain = filters.to_vec();
-        chain.push(native(
-            "envoy.filters.http.upstream_codec",
-            "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
-        ));
-        options["http_filters"] = chain.into();
-    }
     let many = 100_000;
     json!({
         "name": name,
@@ -118,7 +116,7 @@ pub fn cluster_with_filters(
             }}}}]}],
         },
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
+            HTTP_OPTIONS: options,
         },
     })
 }
