@@ -2,13 +2,13 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint clippy envoy deny
+.PHONY: help build run demo test lint interop clippy envoy deny
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the filter: target/wasm32-wasip1/release/mcp_token_guard.wasm
 	cargo run --package pack
@@ -22,12 +22,17 @@ demo: build envoy ## the same, but exit when it has been shown: 0 if all went as
 test: build envoy ## run every test: units, the native core, an in-process Wasm host, real Envoy
 	cargo test --workspace
 
+interop: build envoy ## run the guard among authorization servers and MCP clients from npm and PyPI
+	wasm-tests/interop/get
+	cargo test --package mcp-token-guard-tests --test interop
+
 lint: clippy ## check format, lints and docs
 	cargo fmt --all --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package mcp-token-guard-tests --test interop -- -D warnings
 	cargo clippy --target wasm32-wasip1 -- -D warnings
 
 envoy: ## get Envoy, and print where it is
