@@ -411,15 +411,14 @@ fn explore(sequence: &mut Vec<Event>, sequences: &mut u64) {
         let outcome = std::panic::catch_unwind(|| {
             replay(sequence).map(|(mut guard, mut history)| finish(&mut guard, &mut history))
         });
-        match outcome {
-            Ok(None) => {}
-            Ok(Some(())) => {
-                *sequences += 1;
-                if sequence.len() < DEPTH {
-                    explore(sequence, sequences);
-                }
+        let Ok(outcome) = outcome else {
+            panic!("after {sequence:?}");
+        };
+        if outcome.is_some() {
+            *sequences += 1;
+            if sequence.len() < DEPTH {
+                explore(sequence, sequences);
             }
-            Err(_) => panic!("after {sequence:?}"),
         }
         sequence.pop();
     }
