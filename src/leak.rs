@@ -52,6 +52,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Whether a field is long enough to carry the token.
+    pub(crate) fn fits(&self, name: &str, value: &[u8]) -> bool {
+        value.len().max(name.len()) >= self.token.len()
+    }
+
     /// Whether a field carries the token, raw or percent-decoded, in its value
     /// or (in any case) in its name.
     pub(crate) fn in_field(&self, name: &str, value: &[u8]) -> bool {

@@ -297,11 +297,13 @@ fn leak(head: &Head<'_>, server: &Server, search: &Search<'_>) -> Option<Place> 
             if let Some(place) = search.in_path(value) {
                 return Some(place);
             }
-        } else if search.in_field(name, value)
+        } else if search.fits(name, value)
+            // The token stands in one of these, and need not be searched for.
             && !is_stripped(name, server)
             // These two are cleaned by themselves.
             && name != COOKIE
             && name != SESSION
+            && search.in_field(name, value)
         {
             return Some(Place::Header);
         }
