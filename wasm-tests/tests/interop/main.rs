@@ -8,3 +8,4 @@ mod gateway;
 mod parts;
 
 mod authorization_servers;
+mod clients;

@@ -1,7 +1,7 @@
 //! The parts that `wasm-tests/interop/get` has fetched, as children of the test.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mcp_token_guard_tests::module::project;
+use serde_json::Value;
 
 /// How long a part may take to be ready, on a machine that has other work.
 const START: Duration = Duration::from_secs(60);
@@ -51,6 +52,13 @@ pub fn node_script(name: &str) -> Command {
     let mut command = node();
     let source = File::open(script(name)).expect("the script");
     command.args(["--input-type=module", "-"]).stdin(source);
+    command
+}
+
+/// A program of a package of npm, by its path in there.
+pub fn node_program(path: &str) -> Command {
+    let mut command = node();
+    command.arg(folder().join("npm/node_modules").join(path));
     command
 }
 
@@ -108,21 +116,37 @@ impl Part {
 
     /// Waits for a line that begins so, and returns the rest of it.
     pub fn line(&self, beginning: &str) -> String {
+        self.wait(beginning, |line| {
+            Some(line.strip_prefix(beginning)?.to_owned())
+        })
+    }
+
+    /// Waits for a line that contains this.
+    pub fn line_with(&self, part: &str) -> String {
+        self.wait(part, |line| line.contains(part).then(|| line.to_owned()))
+    }
+
+    /// Waits for a line that is it.
+    fn wait(&self, what: &str, is_it: impl Fn(&str) -> Option<String>) -> String {
         let end = Instant::now() + START;
         loop {
-            match self
-                .lines
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
                 Ok(line) => {
-                    if let Some(rest) = line.strip_prefix(beginning) {
-                        return rest.to_owned();
+                    if let Some(found) = is_it(&line) {
+                        return found;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no {beginning:?}: {}", self.said()),
+                Err(RecvTimeoutError::Timeout) => panic!("no {what:?}: {}", self.said()),
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended: {}", self.said()),
             }
         }
+    }
+
+    /// Says a line of JSON to it.
+    pub fn say(&mut self, message: &Value) {
+        let input = self.child.stdin.as_mut().expect("its input");
+        writeln!(input, "{message}").expect("to say it");
     }
 
     /// All that it has printed.

@@ -1,0 +1,295 @@
+//! MCP clients that are given the URL of the gateway and nothing else: they get
+//! 401, read the metadata, find the authorization server, get a token there and
+//! call a tool. A robot has its credentials there, too.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use mcp_token_guard_tests::demo::recording::find;
+use serde_json::{Value, json};
+
+use crate::authority::{Authority, Folder, ROBOT, ROBOT_SECRET};
+use crate::gateway::Gateway;
+use crate::parts::{self, Part};
+
+/// How a client is given a token.
+#[derive(Clone, Copy)]
+enum By {
+    /// By its own credentials.
+    Credentials,
+    /// By a registration and a login.
+    Login,
+}
+
+/// What all of them are run with.
+struct Scene {
+    authority: Authority,
+    gateway: Gateway,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let authority = Authority::oidc_provider(600);
+        let gateway = Gateway::start(&authority);
+        Self { authority, gateway }
+    }
+
+    /// One where a second scope is needed.
+    fn demanding() -> Self {
+        let authority = Authority::oidc_provider(600);
+        let gateway = Gateway::start_with(&authority, |configuration| {
+            configuration["servers"]["tools"]["required_scopes"] = json!(["mcp:read", "mcp:write"]);
+        });
+        Self { authority, gateway }
+    }
+
+    /// What a client is told.
+    fn given(&self, by: By, era: &str) -> Value {
+        let mut given = json!({"url": self.gateway.url, "era": era});
+        if let By::Credentials = by {
+            given["robot"] =
+                json!({"id": ROBOT, "secret": ROBOT_SECRET, "issuer": self.authority.issuer});
+        }
+        given
+    }
+
+    /// Runs one of our scripts, which gets through to the tool.
+    fn script(&self, mut command: Command, given: &Value) -> Called {
+        command.arg(given.to_string());
+        let part = Part::start(command);
+        assert_eq!(part.line("said "), "hello");
+        let said = part.said();
+        let tokens: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("token "))
+            .collect();
+        assert!(!tokens.is_empty(), "it says no token: {said}");
+        for token in tokens {
+            self.gateway.carries_only_the_credential(token);
+        }
+        self.called()
+    }
+
+    /// How the tool was called.
+    fn called(&self) -> Called {
+        let requests = self.gateway.requests();
+        let call = requests
+            .iter()
+            .find(|request| find(&request.body, b"\"tools/call\"").is_some())
+            .expect("a call of a tool at the MCP server");
+        let value = |name: &str| {
+            let value = call.values(name).next().unwrap_or_default();
+            String::from_utf8_lossy(value).into_owned()
+        };
+        Called {
+            version: value("mcp-protocol-version"),
+            session: !value("mcp-session-id").is_empty(),
+        }
+    }
+}
+
+/// How the tool was called, as the MCP server saw it.
+#[derive(Debug, PartialEq, Eq)]
+struct Called {
+    /// The revision of the protocol.
+    version: String,
+    /// Whether it was in a session.
+    session: bool,
+}
+
+/// A call in a session, of the newest revision that has sessions.
+fn in_a_session() -> Called {
+    Called {
+        version: "2025-11-25".to_owned(),
+        session: true,
+    }
+}
+
+/// A call of the revision without sessions.
+fn stateless() -> Called {
+    Called {
+        version: "2026-07-28".to_owned(),
+        session: false,
+    }
+}
+
+/// The script of the Python client.
+fn python() -> Command {
+    parts::python_script("client.py")
+}
+
+/// MCP-PRM-a, RFC9728-5.1-a
+#[test]
+fn python_with_credentials_in_both_eras() {
+    let scene = Scene::new();
+    let called = scene.script(python(), &scene.given(By::Credentials, "legacy"));
+    assert_eq!(called, in_a_session());
+    let scene = Scene::new();
+    let called = scene.script(python(), &scene.given(By::Credentials, "auto"));
+    assert_eq!(called, stateless());
+}
+
+#[test]
+fn python_registers_and_logs_in() {
+    let scene = Scene::new();
+    scene.script(python(), &scene.given(By::Login, "legacy"));
+}
+
+/// INTEROP-stepup
+#[test]
+fn python_steps_up() {
+    steps_up(python, |given| given);
+}
+
+/// What the TypeScript clients are told, and which one it is for.
+fn typescript(mut given: Value, generation: u8) -> Value {
+    given["generation"] = generation.into();
+    given
+}
+
+/// The script of the TypeScript clients.
+fn node() -> Command {
+    parts::node_script("client.mjs")
+}
+
+/// MCP-PRM-a, RFC9728-5.1-a
+#[test]
+fn typescript_1_with_credentials() {
+    let scene = Scene::new();
+    let given = typescript(scene.given(By::Credentials, "legacy"), 1);
+    assert_eq!(scene.script(node(), &given), in_a_session());
+}
+
+#[test]
+fn typescript_1_registers_and_logs_in() {
+    let scene = Scene::new();
+    scene.script(node(), &typescript(scene.given(By::Login, "legacy"), 1));
+}
+
+/// INTEROP-stepup
+#[test]
+fn typescript_1_steps_up() {
+    steps_up(node, |given| typescript(given, 1));
+}
+
+/// MCP-PRM-a, RFC9728-5.1-a
+#[test]
+fn typescript_2_with_credentials_in_both_eras() {
+    let scene = Scene::new();
+    let given = typescript(scene.given(By::Credentials, "legacy"), 2);
+    assert_eq!(scene.script(node(), &given), in_a_session());
+    let scene = Scene::new();
+    let given = typescript(scene.given(By::Credentials, "auto"), 2);
+    assert_eq!(scene.script(node(), &given), stateless());
+}
+
+#[test]
+fn typescript_2_registers_and_logs_in() {
+    let scene = Scene::new();
+    scene.script(node(), &typescript(scene.given(By::Login, "auto"), 2));
+}
+
+/// INTEROP-stepup
+#[test]
+fn typescript_2_steps_up() {
+    steps_up(node, |given| typescript(given, 2));
+}
+
+/// A client that begins with a token that lacks a scope logs in for one that
+/// has it, by itself.
+fn steps_up(command: impl Fn() -> Command, change: impl Fn(Value) -> Value) {
+    let scene = Scene::demanding();
+    let narrow = scene.authority.issued(ROBOT, &scene.gateway.url);
+    scene.gateway.refuses(&narrow, 403, "insufficient_scope");
+    let mut given = scene.given(By::Login, "legacy");
+    given["seed"] = narrow.as_str().into();
+    scene.script(command(), &change(given));
+    scene.gateway.carries_only_the_credential(&narrow);
+}
+
+#[test]
+fn inspector_calls_a_tool_with_a_header() {
+    let scene = Scene::new();
+    let token = scene.authority.issued(ROBOT, &scene.gateway.url);
+    let home = Folder::new();
+    let mut command =
+        parts::node_program("@modelcontextprotocol/inspector/clients/launcher/build/index.js");
+    command
+        .args(["--cli", &scene.gateway.url, "--transport", "http"])
+        .args(["--method", "tools/call", "--tool-name", "echo"])
+        .args(["--tool-arg", "message=hello"])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .env("HOME", &home.0)
+        .stdin(Stdio::null());
+    let part = Part::start(command);
+    part.line_with("\"hello\"");
+    scene.gateway.carries_only_the_credential(&token);
+    scene.called();
+}
+
+#[test]
+fn mcp_remote_bridges_with_credentials() {
+    let scene = Scene::new();
+    let home = Folder::new();
+    let client = json!({"client_id": ROBOT, "client_secret": ROBOT_SECRET});
+    let mut command = parts::node_program("mcp-remote/dist/proxy.js");
+    command
+        .arg(&scene.gateway.url)
+        .args([
+            "--allow-http",
+            "--transport",
+            "http-only",
+            "--client-credentials",
+        ])
+        .args(["--static-oauth-client-info", &client.to_string()])
+        .env("MCP_REMOTE_CONFIG_DIR", &home.0)
+        .stdin(Stdio::piped());
+    let mut part = Part::start(command);
+    let about = json!({"name": "interop", "version": "1"});
+    part.say(
+        &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": about,
+        }}),
+    );
+    part.line_with("serverInfo");
+    part.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    part.say(
+        &json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
+            "name": "echo", "arguments": {"message": "hello"},
+        }}),
+    );
+    part.line_with("\"hello\"");
+    scene.gateway.carries_only_the_credential(&kept(&home));
+    assert_eq!(scene.called(), in_a_session());
+    // It is no stranger to the end of a token.
+    scene.authority.revoke(&kept(&home));
+    std::thread::sleep(Duration::from_secs(2));
+    part.say(
+        &json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {
+            "name": "echo", "arguments": {"message": "again"},
+        }}),
+    );
+    part.line_with("\"again\"");
+    scene.gateway.carries_only_the_credential(&kept(&home));
+}
+
+/// The access token that `mcp-remote` keeps below its folder.
+fn kept(folder: &Folder) -> String {
+    let mut folders = vec![folder.0.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let json: Value = serde_json::from_str(&text).unwrap_or_default();
+            if let Some(token) = json["access_token"].as_str() {
+                return token.to_owned();
+            }
+        }
+    }
+    panic!("it keeps no token")
+}
