@@ -85,7 +85,13 @@ impl<'a> Search<'a> {
 
     /// Whether a value has the token, raw or percent-decoded.
     pub(crate) fn in_value(&self, value: &[u8]) -> bool {
-        self.anywhere(value) || self.is_whole(value)
+        if self.token.len() < SUBSTRING_FROM {
+            // Envoy joins the values of equal fields by commas.
+            return value
+                .split(|byte| *byte == b',')
+                .any(|member| self.is_whole(member));
+        }
+        self.anywhere(value)
     }
 
     fn in_name(&self, name: &str) -> bool {
@@ -142,6 +148,7 @@ mod tests {
         assert!(search.in_field("x-name", b"abc"));
         assert!(search.in_field("x-name", b" a%62c "));
         assert!(search.in_field("ABC", b""));
+        assert!(search.in_field("x-name", b"text/plain, a%62c"));
         assert!(!search.in_field("x-name", b"xabcx"));
         assert_eq!(search.in_path(b"/x/abc/y"), Some(Place::Path));
         assert_eq!(search.in_path(b"/x?q=abc"), Some(Place::Query));

@@ -277,7 +277,8 @@ fn clean_cookies(fields: &[Field], search: &Search<'_>) -> Option<Change> {
         let name = trim(parts.next().unwrap_or(b""));
         let value = parts.next().unwrap_or(b"");
         let named = core::str::from_utf8(name).is_ok_and(|name| fold(name) == "access-token");
-        !named && !search.in_value(pair) && !search.in_value(value)
+        // A short token counts as a whole name or value only.
+        !named && ![pair, name, value].iter().any(|part| search.in_value(part))
     };
     if pairs().all(|pair| is_clean(&pair)) {
         return None;
