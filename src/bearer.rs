@@ -110,7 +110,10 @@ fn is_token68(token: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::fields::trim;
 
     fn read(value: &[u8]) -> Result<Vec<u8>, NoToken> {
         BearerToken::read(Single::One(value)).map(|token| token.expose().to_vec())
@@ -210,5 +213,32 @@ mod tests {
             BearerToken::read(Single::Several).err(),
             Some(NoToken::Several)
         );
+    }
+
+    proptest! {
+        /// What is read is what stands behind the one `Bearer`, and nothing
+        /// else is read.
+        #[test]
+        fn any_bytes_are_one_token_or_none(value in proptest::collection::vec(any::<u8>(), 0..40)) {
+            check(&value)?;
+        }
+
+        #[test]
+        fn nearly_right_bytes_are_one_token_or_none(
+            value in "[bB]earer[ \t]{0,2}[a-z=,.~+/ -]{0,12}(,[ ]?[bB]earer [a-z]{0,3})?"
+        ) {
+            check(value.as_bytes())?;
+        }
+    }
+
+    fn check(value: &[u8]) -> Result<(), TestCaseError> {
+        if let Ok(token) = read(value) {
+            prop_assert!(is_token68(&token) && !value.contains(&b','));
+            prop_assert!(value.ends_with(&token));
+            let scheme = value.strip_suffix(token.as_slice()).unwrap();
+            prop_assert!(trim(scheme).eq_ignore_ascii_case(b"bearer"));
+            prop_assert!(scheme.ends_with(b" ") && !scheme.contains(&b'\t'));
+        }
+        Ok(())
     }
 }

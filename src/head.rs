@@ -223,6 +223,8 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn field(name: &str, value: &str) -> Field {
@@ -320,5 +322,36 @@ mod tests {
         }
         assert!(!Head::read(&[field("content-type", "application/json")]).is_form());
         assert!(!Head::read(&[]).is_form());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(
+            path in proptest::collection::vec(any::<u8>(), 0..60),
+            value in proptest::collection::vec(any::<u8>(), 0..30)
+        ) {
+            let fields: Vec<Field> = [":path", "content-type", "mcp-protocol-version", "origin"]
+                .into_iter()
+                .map(|name| {
+                    let value = if name == ":path" { &path } else { &value };
+                    (name.to_owned(), value.clone())
+                })
+                .collect();
+            let head = Head::read(&fields);
+            let _ = (head.is_form(), head.is_sessionless_revision(), head.is_preflight());
+            let _ = (head.has_query_token(), head.is_oauth_well_known());
+        }
+
+        /// However a query token is spelt, it is seen.
+        #[test]
+        fn an_escaped_query_token_is_seen(escape in proptest::collection::vec(any::<bool>(), 12), before in "[a-z=&]{0,6}") {
+            let name: String = "access_token"
+                .bytes()
+                .zip(escape)
+                .map(|(byte, escape)| if escape { format!("%{byte:02x}") } else { char::from(byte).to_string() })
+                .collect();
+            let path = format!("/mcp?{before}&{name}=x");
+            prop_assert!(Head::read(&path_of(&path)).has_query_token());
+        }
     }
 }

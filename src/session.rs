@@ -111,6 +111,8 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::digest::Digester;
 
@@ -209,5 +211,15 @@ mod tests {
         assert!(both.unbind(owner, &bound).is_some());
         assert!(new.unbind(owner, &bound).is_none());
         assert_eq!(both.bind(owner, b"id"), new.bind(owner, b"id"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_other_bytes_are_no_session(bound in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let digest = Digester::new("", "").of(b"1");
+            let alice = claims(Some("alice"), None);
+            let owner = owner("github", &alice, &digest);
+            prop_assert_eq!(sessions(&["key-one"]).unbind(owner, &bound), None);
+        }
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const TOKEN: &[u8] = b"canary-token-0123456789";
@@ -234,4 +236,57 @@ fn what_did_not_come_whole_is_undetermined() {
         cause(Introspection::read(&Reply::TooLarge, &[], TOKEN)),
         Cause::TooLarge
     );
+}
+
+proptest! {
+    /// A body that says `active` in no way that RFC 7662 allows lets nobody in.
+    #[test]
+    fn any_bytes_are_no_active_answer(body in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let reply = Reply::Whole {
+            status: 200,
+            content_type: Some(b"application/json"),
+            retry_after: None,
+            body: &body,
+        };
+        let answer = Introspection::read(&reply, &[], TOKEN);
+        prop_assert!(!matches!(answer, Ok(Introspection::Active(_))));
+    }
+
+    /// An active answer with some of it changed is active only where it still
+    /// says so.
+    #[test]
+    fn a_damaged_answer_is_active_only_if_it_says_so(
+        place in 0..60_usize, byte in any::<u8>(), cut in 0..3_usize
+    ) {
+        let mut body = br#"{"active":true,"exp":1900000000,"aud":["a"],"scope":"b c"}"#.to_vec();
+        let place = place.min(body.len());
+        let end = place.saturating_add(cut).min(body.len());
+        body.splice(place..end, [byte]);
+        let reply = Reply::Whole {
+            status: 200,
+            content_type: Some(b"application/json"),
+            retry_after: None,
+            body: &body,
+        };
+        if matches!(Introspection::read(&reply, &[], TOKEN), Ok(Introspection::Active(_))) {
+            let said: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            prop_assert_eq!(&said["active"], &serde_json::Value::Bool(true));
+        }
+    }
+
+    #[test]
+    fn any_status_and_fields_are_read(
+        status in any::<u16>(), content_type in proptest::collection::vec(any::<u8>(), 0..20),
+        retry_after in proptest::collection::vec(any::<u8>(), 0..20)
+    ) {
+        let reply = Reply::Whole {
+            status,
+            content_type: Some(&content_type),
+            retry_after: Some(&retry_after),
+            body: b"{}",
+        };
+        if let Err(undetermined) = Introspection::read(&reply, &[], TOKEN) {
+            prop_assert!(undetermined.retry_after <= LONGEST_RETRY);
+        }
+    }
 }
