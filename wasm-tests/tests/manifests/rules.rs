@@ -146,11 +146,12 @@ fn fixed(cluster: &str, all: &[&Resource]) -> bool {
             port.parse::<u16>().is_ok() && host.ends_with(".svc.cluster.local")
         }
         ["outbound", port, "", host] => {
+            let port = port.parse::<u16>().ok();
             let entry = of("ServiceEntry").map(|one| one.spec()).any(|entry| {
                 let ports = items(&entry["ports"]);
                 entry["hosts"] == json!([host])
                     && entry["resolution"] == "DNS"
-                    && ports.iter().any(|one| one["number"].to_string() == port)
+                    && ports.iter().any(|one| json!(port) == one["number"])
             });
             let tls = of("DestinationRule").map(|one| one.spec()).any(|rule| {
                 let tls = &rule["trafficPolicy"]["tls"];

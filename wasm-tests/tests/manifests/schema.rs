@@ -37,7 +37,6 @@ fn check(schema: &Value, value: &Value, at: &str, closed: bool, found: &mut Vec<
     for (keyword, rule) in keywords {
         let right = match keyword.as_str() {
             word if SILENT.contains(&word) => true,
-            "nullable" => true,
             "type" => is_of(rule, value),
             "x-kubernetes-int-or-string" => value.is_i64() || value.is_string(),
             "enum" => items(rule).contains(value),
@@ -60,7 +59,7 @@ fn check(schema: &Value, value: &Value, at: &str, closed: bool, found: &mut Vec<
                 }
                 true
             }
-            "properties" | "additionalProperties" => true,
+            "nullable" | "properties" | "additionalProperties" => true,
             _ => {
                 found.push(format!("{at}: keyword `{keyword}` is not known here"));
                 true
