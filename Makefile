@@ -2,13 +2,13 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint interop clippy envoy deny
+.PHONY: help build run demo test lint interop standards clippy envoy deny bench
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the filter: target/wasm32-wasip1/release/mcp_token_guard.wasm
 	cargo run --package pack
@@ -25,6 +25,12 @@ test: build envoy ## run every test: units, the native core, an in-process Wasm 
 interop: build envoy ## run the guard among authorization servers and MCP clients from npm and PyPI
 	wasm-tests/interop/get
 	cargo test --package mcp-token-guard-tests --test interop
+
+standards: ## print which test proves which row of the standards, and which rows are left to others
+	cargo test --package mcp-token-guard-tests --test standards -- --nocapture
+
+bench: build envoy ## measure what it costs beside what else could do its work, in real Envoy
+	cargo run --package mcp-token-guard-tests --bin bench
 
 lint: clippy ## check format, lints and docs
 	cargo fmt --all --check

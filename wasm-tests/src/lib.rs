@@ -1,5 +1,6 @@
 //! The test bench of `mcp-token-guard`.
 
+pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod envoy;
