@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 
 pub use http1::{Http1, encode};
-pub use http2::Http2;
+pub use http2::{Http2, Http2Stream};
 
 use crate::scenario::Request;
 

@@ -58,6 +58,20 @@ impl Http2 {
         })
     }
 
+    /// Sends a request and reads the head of the response. The content is read
+    /// from the stream, as it comes.
+    ///
+    /// # Errors
+    /// When there is none, or the request cannot be told in HTTP/2.
+    pub fn open(&mut self, request: &Request) -> io::Result<(u16, Http2Stream)> {
+        let sent = self.send.send_request(compose(request)?);
+        block(PATIENCE, async {
+            let response = sent.await.map_err(io::Error::other)?;
+            let (head, body) = response.into_parts();
+            Ok((head.status.as_u16(), Http2Stream { body }))
+        })
+    }
+
     /// Sends a request and lets go of it without waiting for the response,
     /// which resets the stream.
     ///
@@ -69,6 +83,27 @@ impl Http2 {
         after();
         task.abort();
         Ok(())
+    }
+}
+
+/// The content of a response that is still coming.
+#[derive(Debug)]
+pub struct Http2Stream {
+    /// Where it comes from.
+    body: Incoming,
+}
+
+impl Http2Stream {
+    /// What comes next; none at the end, an error when the stream is reset.
+    ///
+    /// # Errors
+    /// When the stream is reset, or nothing comes.
+    pub fn chunk(&mut self) -> io::Result<Option<Bytes>> {
+        block(PATIENCE, async {
+            let frame = self.body.frame().await.transpose();
+            let frame = frame.map_err(io::Error::other)?;
+            Ok(frame.and_then(|frame| frame.into_data().ok()))
+        })
     }
 }
 
