@@ -4,8 +4,8 @@
 // Its argument is JSON: generation (1 or 2); url; era (`legacy`, `auto`); and
 // either robot ({id, secret, issuer}: client credentials) or nothing, for a
 // registration and a login by a browser that says yes to everything; seed, if
-// it is to begin with that token. It prints the tokens that it used and what the
-// tool `echo` said.
+// it is to begin with that token. It prints the methods that it tries, the tokens
+// that it used, and what the tool `echo` said or that it could not connect.
 const given = JSON.parse(process.argv[2]);
 const REDIRECT = 'http://127.0.0.1:9/callback';
 
@@ -72,8 +72,15 @@ provider.saveTokens = (tokens, ...more) => {
 };
 if (given.seed) save({ access_token: given.seed, token_type: 'Bearer' });
 
+// Tells which methods are tried.
+function tell(url, init) {
+  const method = /"method":"([^"]*)"/.exec(typeof init?.body === 'string' ? init.body : '');
+  if (method) console.log(`tries ${method[1]}`);
+  return fetch(url, init);
+}
+
 async function connect() {
-  const transport = new parts.StreamableHTTPClientTransport(new URL(given.url), { authProvider: provider });
+  const transport = new parts.StreamableHTTPClientTransport(new URL(given.url), { authProvider: provider, fetch: tell });
   const client = new parts.Client(
     { name: 'interop', version: '1' },
     given.generation === 2 ? { versionNegotiation: { mode: given.era } } : {},
@@ -91,7 +98,10 @@ async function connect() {
 }
 
 setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 60000).unref();
-const client = await connect();
+const client = await connect().catch((error) => {
+  console.log(`fails ${error.message}`);
+  process.exit(1);
+});
 const result = await client.callTool({ name: 'echo', arguments: { message: 'hello' } });
 console.log(`said ${result.content[0].text}`);
 await client.close();

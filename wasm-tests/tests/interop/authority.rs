@@ -148,6 +148,8 @@ impl Authority {
                 "auth_method": self.method,
                 "client_id": CLIENT_ID,
                 "client_secret": "${env:INTROSPECTION_CLIENT_SECRET}",
+                // The machine has other work; slowness is tested elsewhere.
+                "timeout": "20s",
             },
         })
     }

@@ -196,6 +196,38 @@ fn typescript_2_steps_up() {
     steps_up(node, |given| typescript(given, 2));
 }
 
+/// MCP-ERA-a: while the authorization server is away a client neither takes the
+/// MCP server for one of an older revision nor throws its token away.
+#[test]
+fn typescript_2_fails_without_falling_back_when_nobody_can_be_asked() {
+    let scene = Scene::new();
+    let token = scene.authority.issued(ROBOT, &scene.gateway.url);
+    let mut given = typescript(scene.given(By::Login, "auto"), 2);
+    given["seed"] = token.as_str().into();
+    drop(scene.authority);
+    let mut command = node();
+    command.arg(given.to_string());
+    let part = Part::start(command);
+    part.line("fails ");
+    let said = part.said();
+    let tries: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("tries "))
+        .collect();
+    assert!(!tries.is_empty(), "{said}");
+    assert!(
+        tries.iter().all(|line| *line == "tries server/discover"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("token "),
+        "it asked for another token: {said}"
+    );
+    scene
+        .gateway
+        .refuses(&token, 503, "temporarily_unavailable");
+}
+
 /// A client that begins with a token that lacks a scope logs in for one that
 /// has it, by itself.
 fn steps_up(command: impl Fn() -> Command, change: impl Fn(Value) -> Value) {
