@@ -164,6 +164,7 @@ fn cut(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    /// MCP-AUDIT-a
     #[test]
     fn a_record_is_one_line_of_json_whatever_the_claims_say() {
         let claims = Claims {

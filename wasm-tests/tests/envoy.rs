@@ -14,6 +14,7 @@ use mcp_token_guard_tests::scenario::{Reach, Scenario, scenarios};
 /// Envoys that run at a time.
 const AT_ONCE: usize = 2;
 
+/// H2-same
 #[test]
 fn every_scenario_holds_in_envoy() {
     let wanted = std::env::var("SCENARIO").unwrap_or_default();

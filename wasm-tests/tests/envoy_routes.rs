@@ -151,6 +151,7 @@ fn an_ignored_request_that_reaches_a_listed_cluster_is_noticed() {
     assert!(response.body.windows(5).any(|part| part == b"error"));
 }
 
+/// MCP-PASS-g
 #[test]
 fn an_internal_redirect_does_not_turn_our_credential_into_a_token() {
     let mut route = pieces::route("/github", "alpha");

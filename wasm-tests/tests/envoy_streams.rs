@@ -70,6 +70,7 @@ fn goes_on(events: &UnboundedSender<Bytes>, client: &mut Http1) {
     assert_eq!(client.chunk().unwrap(), EVENT);
 }
 
+/// MCP-STREAM-a, MCP-STREAM-b
 #[test]
 fn events_come_at_once_and_leaving_reaches_the_upstream() {
     let bench = bench(json!({}), 300);
@@ -94,6 +95,7 @@ fn events_come_at_once_and_leaving_reaches_the_upstream() {
     }
 }
 
+/// MCP-STREAM-c
 #[test]
 fn streams_end_with_their_token_and_calls_go_on() {
     const LIFETIME: u32 = 3;

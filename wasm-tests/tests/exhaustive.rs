@@ -424,6 +424,7 @@ fn explore(sequence: &mut Vec<Event>, sequences: &mut u64) {
     }
 }
 
+/// LOCAL-reply
 #[test]
 fn every_short_sequence_of_events_keeps_the_rules() {
     let mut sequences = 0;

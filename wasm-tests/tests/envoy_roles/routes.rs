@@ -133,6 +133,7 @@ fn an_injector_without_a_verifier_sends_nothing() {
     }
 }
 
+/// MCP-PASS-g
 #[test]
 fn an_internal_redirect_takes_no_credential_along() {
     let mut from = pieces::route("/github", "alpha");

@@ -97,6 +97,7 @@ fn a_crowd_that_has_left_is_forgotten() {
     assert!(host.open_calls().is_empty());
 }
 
+/// LOCAL-reply
 #[test]
 fn the_answer_to_a_dead_stream_lets_nobody_in() {
     let mut host = host();
@@ -130,6 +131,7 @@ fn one_answer_settles_the_waiters_of_its_token_only() {
     assert_eq!(replied(&host, mine).status, 503);
 }
 
+/// RATE-a
 #[test]
 fn a_flood_of_junk_stays_within_the_limits() {
     let mut host = host();

@@ -112,6 +112,7 @@ fn the_token_is_only_in_what_the_authorization_server_is_asked() {
     let_nothing_out(&host, token);
 }
 
+/// MCP-AUDIT-a
 #[test]
 fn no_secret_is_in_a_log_line_a_metric_a_property_or_a_reply() {
     let mut host = host();

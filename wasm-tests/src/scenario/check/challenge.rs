@@ -8,6 +8,8 @@ use super::text;
 const ORDER: &[&str] = &["resource_metadata", "scope", "error", "error_description"];
 
 /// What is wrong with one challenge line. `None` when nothing is.
+/// RFC6750-3-c, RFC9110-11.5-a (never a realm), INTEROP-WA-order,
+/// INTEROP-WA-first.
 pub(super) fn complaint(value: &[u8]) -> Option<String> {
     let wrong = |what: &str| Some(format!("challenge: {what}: {}", text(value)));
     let Some(mut rest) = value.strip_prefix(b"Bearer ") else {

@@ -90,6 +90,7 @@ fn content(check: &BodyCheck, vars: &Vars, body: &[u8]) -> Option<String> {
 }
 
 /// What holds for every refusal: contract section 3, CACHE-ERR-a, MCP-BODY-a,
+/// MCP-CODE-a (never a code: an OAuth error and no more),
 /// RFC6750-3-a to -e, RFC9110-15.6-a.
 fn refusal(vars: &Vars, seen: &Observed) -> Vec<String> {
     let mut checks = vec![

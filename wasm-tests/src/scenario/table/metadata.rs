@@ -57,6 +57,7 @@ fn documents() -> Vec<Scenario> {
                 "RFC9728-2-r",
                 "MCP-PRM-c",
                 "RFC9728-2-b",
+                "RFC9728-2-s",
                 "RFC9728-7.10-a",
                 "PRM-local",
             ],
