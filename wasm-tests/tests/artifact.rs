@@ -11,8 +11,9 @@ use mcp_token_guard_tests::module;
 use memchr::memmem;
 use wasmparser::{Parser, Payload};
 
-/// 350 KiB: what a worker compiles at its start, and what a registry carries.
-const BUDGET: usize = 350 * 1024;
+/// What a worker compiles at its start, and what a registry carries: 3 % over what
+/// it was when this was set.
+const BUDGET: usize = 343 * 1024;
 
 const EXPORTS: [&str; 15] = [
     "_initialize",
@@ -32,46 +33,27 @@ const EXPORTS: [&str; 15] = [
     "proxy_on_vm_start",
 ];
 
-/// Calls that the filter makes, and those that come with the SDK's traits.
+/// Calls that the filter makes.
 const IMPORTS: [(&str, &[&str]); 2] = [
     (
         "env",
         &[
-            "proxy_add_header_map_value",
-            "proxy_call_foreign_function",
             "proxy_close_stream",
             "proxy_continue_stream",
             "proxy_define_metric",
-            "proxy_dequeue_shared_queue",
-            "proxy_done",
-            "proxy_enqueue_shared_queue",
             "proxy_get_buffer_bytes",
             "proxy_get_current_time_nanoseconds",
             "proxy_get_header_map_pairs",
-            "proxy_get_header_map_value",
-            "proxy_get_log_level",
             "proxy_get_property",
-            "proxy_get_shared_data",
-            "proxy_get_status",
-            "proxy_grpc_call",
-            "proxy_grpc_cancel",
-            "proxy_grpc_close",
-            "proxy_grpc_send",
-            "proxy_grpc_stream",
             "proxy_http_call",
             "proxy_increment_metric",
             "proxy_log",
             "proxy_record_metric",
-            "proxy_register_shared_queue",
             "proxy_remove_header_map_value",
             "proxy_replace_header_map_value",
-            "proxy_resolve_shared_queue",
             "proxy_send_local_response",
-            "proxy_set_buffer_bytes",
             "proxy_set_effective_context",
-            "proxy_set_header_map_pairs",
             "proxy_set_property",
-            "proxy_set_shared_data",
             "proxy_set_tick_period_milliseconds",
         ],
     ),

@@ -1,5 +1,7 @@
 //! What the shipped module has to have, may have, and has not.
 
+mod helpers;
+
 use std::collections::BTreeSet;
 
 use walrus::{Module, ModuleConfig};
@@ -24,45 +26,24 @@ const KEEP: [&str; 15] = [
 ];
 
 /// Functions of ABI 0.2.1 that may be imported from `env`; Envoy does not load a
-/// module that imports one it does not know. Those for queues, shared data, gRPC
-/// and foreign functions are never called: they hang on the method tables of the
-/// SDK's traits, out of which the linker takes nothing.
-const PROXY: [&str; 36] = [
-    "proxy_add_header_map_value",
-    "proxy_call_foreign_function",
+/// module that imports one it does not know.
+const PROXY: [&str; 17] = [
     "proxy_close_stream",
     "proxy_continue_stream",
     "proxy_define_metric",
-    "proxy_dequeue_shared_queue",
-    "proxy_done",
-    "proxy_enqueue_shared_queue",
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
-    "proxy_get_header_map_value",
-    "proxy_get_log_level",
     "proxy_get_property",
-    "proxy_get_shared_data",
-    "proxy_get_status",
-    "proxy_grpc_call",
-    "proxy_grpc_cancel",
-    "proxy_grpc_close",
-    "proxy_grpc_send",
-    "proxy_grpc_stream",
     "proxy_http_call",
     "proxy_increment_metric",
     "proxy_log",
     "proxy_record_metric",
-    "proxy_register_shared_queue",
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
-    "proxy_resolve_shared_queue",
     "proxy_send_local_response",
-    "proxy_set_buffer_bytes",
     "proxy_set_effective_context",
-    "proxy_set_header_map_pairs",
     "proxy_set_property",
-    "proxy_set_shared_data",
     "proxy_set_tick_period_milliseconds",
 ];
 
@@ -103,6 +84,7 @@ pub(crate) fn shipped(linked: &[u8], names: Names) -> Result<Vec<u8>, String> {
     for export in surplus {
         module.exports.delete(export);
     }
+    helpers::stub(&mut module);
     walrus::passes::gc::run(&mut module);
     check(&module)?;
     Ok(module.emit_wasm())
