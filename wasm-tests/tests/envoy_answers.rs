@@ -186,10 +186,10 @@ fn a_session_is_resumed_and_ended_at_another_replica() {
                 found.map(|(_, value)| value.clone())
             };
             assert_eq!(field(b"mcp-session-id").unwrap(), b"raw-session");
-            let resumes = request.headers.iter().any(|f| f.name == b"Last-Event-ID");
+            let with_event = request.headers.iter().any(|f| f.name == b"Last-Event-ID");
             assert_eq!(
                 field(b"last-event-id"),
-                resumes.then(|| b"event-7".to_vec())
+                with_event.then(|| b"event-7".to_vec())
             );
             // The upstream's own id is nobody's here.
             let raw = bench.send(Protocol::Http2, &with(b"raw-session"));
