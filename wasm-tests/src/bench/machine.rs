@@ -120,7 +120,7 @@ mod tests {
         // threads that have ended is not in the sum: work until some is seen,
         // as long as that may take on a busy machine.
         let until = Instant::now() + Duration::from_secs(60);
-        let mut seen = || {
+        let seen = || {
             while Instant::now() < until {
                 if cpu_time(id).unwrap() > Duration::ZERO {
                     return true;
