@@ -11,6 +11,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the filter: target/wasm32-wasip1/release/mcp_token_guard.wasm
+	@command -v cargo >/dev/null || { echo 'make: there is no cargo on the path: install Rust from https://rustup.rs, then try again.' >&2; exit 1; }
 	cargo run --package pack
 
 run: build envoy ## show it: Envoy with the filter between an MCP client and an MCP server, until Ctrl-C

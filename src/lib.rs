@@ -81,6 +81,60 @@
 //! settled in one callback (64: each is run inside the one before, and some
 //! three hundred refusals overflow the VM's stack), live streams (262,144).
 //!
+//! # Who is trusted with what
+//!
+//! Five parties meet at the guard. For each: what it is not trusted with and
+//! how that is kept, and what it is trusted with, where nothing here helps.
+//!
+//! **The client** may send any bytes, in any number of requests, and leave at
+//! any moment. Kept: it gets nowhere without an active answer about its very
+//! token, for this server, at this moment ([`Step::Forward`] has no other
+//! source); it does not choose the credential (that follows the cluster, and
+//! where several servers share one, a path that can be read in one way only);
+//! it cannot make the guard its messenger by having its token forwarded, or
+//! come back with a credential of the upstream's; it cannot take another's
+//! session; it makes nothing grow past its bound, splits no header, and writes
+//! no line of a log or name of a metric; it cannot tell from an answer why a
+//! token is bad. Left: what is in a body, its own token in its hands until it
+//! is revoked and `cache.ttl` is over, and load below the bounds, for which
+//! Envoy has rate limits.
+//!
+//! **The authorization server** is believed about tokens: who says `active`
+//! there lets in. Kept: it is asked only over the cluster that is configured;
+//! an answer that is slow, large, malformed or says two things lets nobody in
+//! and is not kept; its words reach the client in no form but `Retry-After`,
+//! and its claims reach the upstream only where `identity_headers` asks for
+//! them, cleaned; it learns no more of a request than token and trace. Left: a
+//! wrong `active: true`; where `audience_checked_by_authorization_server` is
+//! set, a missing audience; and that the cluster's TLS is told whom to expect.
+//!
+//! **The upstream** is trusted with its own credential and with the bodies of
+//! its clients. Kept: it never sees a client's token, nor another server's
+//! credential (in the role `gateway` as far as Envoy's routes are as the README
+//! asks); its challenge, and a header that repeats its credential, reach no
+//! client; a session id of its making is good for the caller it was made for.
+//! Left: what it does with the request, what it writes into a body (its own
+//! credential included), and whom its session ids let in if it is reached past
+//! the guard.
+//!
+//! **The operator** writes the configuration, and with it decides everything
+//! above. Kept: a mistake that can be seen is refused as a whole, before it
+//! serves; a secret in the environment shows up in no dump, log or error; there
+//! is no option that forwards a token of a listed cluster. Left: routes on
+//! which the filter is disabled, `FAIL_OPEN`, mirrors and internal redirects in
+//! the role `gateway`, access logs that print request headers, clusters without
+//! TLS off the machine, `"unlisted_clusters": "ignore"`.
+//!
+//! **Other plugins in the proxy** run in the same process. Kept: answers and
+//! sessions are in the VM's own memory, none in shared data, which any plugin
+//! with the same `vm_id` could read and write; the mark between verifier and
+//! injector names its server, and a client cannot set filter state. Left: a
+//! filter behind the guard sees the credential, one before it sees the token,
+//! and one of the operator's that sets `wasm.mcp_token_guard_server` can forge
+//! the mark: filters are trusted as much as the operator who placed them. A
+//! plugin that shares the VM shares its memory's fate, so the guard has a
+//! `vm_id` of its own in every sample that can say so.
+//!
 //! # Bugs that other token proxies had, and what rules each out here
 //!
 //! | what happened elsewhere | here |
