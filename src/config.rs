@@ -81,6 +81,13 @@ impl Config {
         )
     }
 
+    /// Whether a request with this cluster, or none, is none of ours and may
+    /// pass untouched.
+    pub(crate) fn lets_alone(&self, cluster: Option<&str>) -> bool {
+        self.unlisted_clusters == Unlisted::Ignore
+            && !cluster.is_some_and(|name| self.servers.lists(name))
+    }
+
     /// The most bytes of an introspection answer that are read.
     #[must_use]
     pub fn longest_answer(&self) -> usize {

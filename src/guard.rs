@@ -155,17 +155,17 @@ impl Guard {
         now: Now,
     ) -> Result<Step, Box<Refused>> {
         let config = Rc::clone(&self.config);
-        if let Some(reply) = config.documents.answer(head) {
+        let foreign = || config.lets_alone(cluster);
+        if let Some(reply) = config.documents.answer(head, foreign) {
             return Ok(self.serve("metadata", reply, None, head));
         }
         let origin = Origin::of(head, &config, None);
         let refuse = |denial| Box::new(Refused::early(denial, None, origin.allowed(), head));
         let (server_id, server) = match cluster.map(|name| config.servers.find(name, head.path)) {
-            None if config.unlisted_clusters == Unlisted::Ignore => return Ok(self.ignore(id)),
-            None => return Err(refuse(Denial::NoRoute)),
-            Some(Found::Unlisted) if config.unlisted_clusters == Unlisted::Ignore => {
+            None | Some(Found::Unlisted) if config.unlisted_clusters == Unlisted::Ignore => {
                 return Ok(self.ignore(id));
             }
+            None => return Err(refuse(Denial::NoRoute)),
             Some(Found::Unlisted) => return Err(refuse(Denial::UnlistedCluster)),
             Some(Found::UnknownPath) => return Err(refuse(Denial::UnknownPath)),
             Some(Found::Server(id, server)) => (id, server),

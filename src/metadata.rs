@@ -66,14 +66,21 @@ impl Documents {
 
     /// The answer to a request for a metadata document; none where the path is
     /// not that of one. The path has to be exact: nothing else is exempt from
-    /// a token.
-    pub(crate) fn answer(&self, head: &Head<'_>) -> Option<LocalReply> {
+    /// a token. Where the request is `foreign`, going to a cluster that is
+    /// none of ours and let alone, the authority has to be ours as well: a
+    /// proxy on the way out sees other hosts' documents at the same paths.
+    pub(crate) fn answer(
+        &self,
+        head: &Head<'_>,
+        foreign: impl FnOnce() -> bool,
+    ) -> Option<LocalReply> {
         let path = core::str::from_utf8(head.path).ok()?;
         if !path.starts_with(WELL_KNOWN) {
             return None;
         }
         let candidates = self.at(path);
-        if candidates.is_empty() {
+        let ours = |document: &Document| same_authority(&document.authority, head.authority);
+        if candidates.is_empty() || (foreign() && !candidates.iter().any(ours)) {
             return None;
         }
         let mut reply = match (Self::choose(candidates, head.authority), head.method) {

@@ -182,6 +182,10 @@ pub const ROUTES: &[Route] = &[
         to: To::Redirect,
     },
     Route {
+        prefix: "/.well-known/oauth-protected-resource/elsewhere",
+        to: To::Cluster("zeta"),
+    },
+    Route {
         prefix: "/.well-known/",
         to: To::Cluster("alpha"),
     },

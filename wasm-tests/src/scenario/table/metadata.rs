@@ -8,10 +8,26 @@ use super::super::{BodyCheck, Configuration, Request, Scenario, Step, request};
 /// The metadata URL of the server `github`.
 const GITHUB: &str = "/.well-known/oauth-protected-resource/github/mcp";
 
+/// The metadata URL of the server `elsewhere`.
+const ELSEWHERE_PATH: &str = "/.well-known/oauth-protected-resource/elsewhere/mcp";
+
 /// No other server is alone at its authority.
 const ONE_ROOT: Configuration = Configuration {
     name: "one root document",
     patch: |value| drop(value["servers"].as_object_mut().unwrap().remove("lone")),
+};
+
+/// A server whose metadata path Envoy routes to a cluster that is none of ours,
+/// as a proxy on the way out does that knows no other path for it.
+const ELSEWHERE: Configuration = Configuration {
+    name: "metadata behind an ignored cluster",
+    patch: |value| {
+        value["unlisted_clusters"] = "ignore".into();
+        value["servers"]["elsewhere"] = json!({
+            "resource": "https://gateway.example.com/elsewhere/mcp",
+            "default_headers": {},
+        });
+    },
 };
 
 /// A document is served, to anybody.
@@ -151,6 +167,22 @@ fn documents() -> Vec<Scenario> {
                 .header("X-Forwarded-Host", "evil.example.com"),
             github,
         )),
+        rule(
+            "metadata_of_other_hosts_is_left_alone_where_their_clusters_are",
+            &["contract:unlisted-ignored", "RFC9728-3-a"],
+        )
+        .under(ELSEWHERE)
+        .step(served(
+            get(ELSEWHERE_PATH).to("gateway.example.com"),
+            "https://gateway.example.com/elsewhere/mcp",
+        ))
+        .step(
+            get(ELSEWHERE_PATH)
+                .to("other.example.com")
+                .step()
+                .untouched()
+                .sees_path(ELSEWHERE_PATH),
+        ),
         rule(
             "metadata_does_not_mention_proof_of_possession",
             &["RFC9449-7.1-c"],
