@@ -228,12 +228,16 @@ impl Servers {
             .map_or(&[], |(_, id)| core::slice::from_ref(id))
     }
 
-    /// The longest `resource` path that is a whole-segment prefix.
+    /// The longest `resource` path that is a whole-segment prefix, of the path as
+    /// it is and as an upstream could read it.
     fn by_path(&self, owners: &[ServerId], path: &[u8]) -> Option<ServerId> {
         let path = path.split(|byte| matches!(byte, b'?' | b'#')).next()?;
-        if !is_plain(path) {
-            return None;
-        }
+        let reading = reading(path)?;
+        self.longest(owners, path)
+            .filter(|id| self.longest(owners, &reading) == Some(*id))
+    }
+
+    fn longest(&self, owners: &[ServerId], path: &[u8]) -> Option<ServerId> {
         owners
             .iter()
             .filter_map(|id| self.path(*id).map(|prefix| (*id, prefix)))
@@ -246,24 +250,29 @@ impl Servers {
     }
 }
 
-/// Whether a path means the same to everybody: no dot segments, no empty ones,
-/// and nothing escaped that would make any. Where the path chooses the server,
-/// one that the upstream could read in another way chooses none.
-fn is_plain(path: &[u8]) -> bool {
+/// A path as an upstream can read it that decodes it and drops parameters of
+/// segments (RFC 3986 section 3.3); none for a path that could have other
+/// segments there: with dots or nothing in one, or a separator that is escaped.
+/// Where the path chooses the server, one that the upstream could read in another
+/// way chooses none.
+fn reading(path: &[u8]) -> Option<Vec<u8>> {
     let decoded = percent_decode(path);
     let separators = |bytes: &[u8]| memchr::memchr_iter(b'/', bytes).count();
     if separators(&decoded) != separators(path) || decoded.contains(&b'\\') {
-        return false;
+        return None;
     }
+    let mut reading = Vec::with_capacity(decoded.len());
     let mut segments = decoded.split(|byte| *byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let name = segment.split(|byte| *byte == b';').next().unwrap_or(b"");
         let last = segments.peek().is_none();
         if matches!(name, b"." | b"..") || (name.is_empty() && !(last && segment.is_empty())) {
-            return false;
+            return None;
         }
+        reading.push(b'/');
+        reading.extend_from_slice(name);
     }
-    true
+    Some(reading)
 }
 
 #[cfg(test)]
@@ -304,9 +313,17 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_can_be_read_in_two_ways_is_not_plain() {
-        for path in ["/a/b", "/a/", "/", "/a;x/b", "/a%20b", ""] {
-            assert!(is_plain(path.as_bytes()), "{path}");
+    fn a_path_that_could_have_other_segments_has_no_reading() {
+        for (path, read) in [
+            ("/a/b", "/a/b"),
+            ("/a/", "/a/"),
+            ("/", "/"),
+            ("/a;x/b", "/a/b"),
+            ("/a%20b", "/a b"),
+            ("/%61", "/a"),
+            ("", ""),
+        ] {
+            assert_eq!(reading(path.as_bytes()).unwrap(), read.as_bytes(), "{path}");
         }
         for path in [
             "/a/../b",
@@ -320,7 +337,7 @@ mod tests {
             "/./a",
             "/a/;x/b",
         ] {
-            assert!(!is_plain(path.as_bytes()), "{path}");
+            assert!(reading(path.as_bytes()).is_none(), "{path}");
         }
     }
 }
