@@ -1,15 +1,16 @@
 //! Clients: one that writes any bytes over HTTP/1.1, and an orderly one for
-//! HTTP/2. Nothing waits longer than [`crate::peers::PATIENCE`].
+//! HTTP/2, both in the clear or over TLS. Nothing waits longer than [`crate::peers::PATIENCE`].
 
 mod http1;
 mod http2;
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 
 pub use http1::{Http1, encode};
 pub use http2::{Http2, Http2Stream};
 
+use crate::certificate::Certificate;
 use crate::scenario::Request;
 
 /// A response as it arrived.
@@ -48,8 +49,17 @@ impl Response {
 pub enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2 without TLS, both sides knowing beforehand.
+    /// HTTP/2; without TLS both sides know beforehand.
     Http2,
+}
+
+/// What HTTP goes over.
+#[derive(Clone, Copy, Debug)]
+pub enum Over<'a> {
+    /// TCP, in the clear.
+    Tcp,
+    /// TLS, to a server that has this certificate.
+    Tls(&'a Certificate),
 }
 
 /// Sends one request on a connection of its own.
@@ -57,12 +67,29 @@ pub enum Protocol {
 /// # Errors
 /// When there is no response.
 pub fn send(to: SocketAddr, protocol: Protocol, request: &Request) -> io::Result<Response> {
-    match protocol {
-        Protocol::Http1 => {
-            let mut client = Http1::connect(to)?;
-            client.send(request)?;
-            client.response(request.method == b"HEAD")
-        }
-        Protocol::Http2 => Http2::connect(to)?.exchange(request),
+    send_over(to, Over::Tcp, protocol, request)
+}
+
+/// As [`send`], over TCP or TLS.
+///
+/// # Errors
+/// When there is no response.
+pub fn send_over(
+    to: SocketAddr,
+    over: Over<'_>,
+    protocol: Protocol,
+    request: &Request,
+) -> io::Result<Response> {
+    match (protocol, over) {
+        (Protocol::Http1, Over::Tcp) => exchange(Http1::connect(to)?, request),
+        (Protocol::Http1, Over::Tls(server)) => exchange(Http1::connect_tls(to, server)?, request),
+        (Protocol::Http2, Over::Tcp) => Http2::connect(to)?.exchange(request),
+        (Protocol::Http2, Over::Tls(server)) => Http2::connect_tls(to, server)?.exchange(request),
     }
+}
+
+/// Sends one request over HTTP/1.1 and reads the response.
+fn exchange<S: Read + Write>(mut client: Http1<S>, request: &Request) -> io::Result<Response> {
+    client.send(request)?;
+    client.response(request.method == b"HEAD")
 }

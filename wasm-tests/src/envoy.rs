@@ -15,12 +15,13 @@ use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use bench::{Bench, Surroundings, now};
 pub use process::{Envoy, NotStarted};
 pub use roles::Arrangement;
 
+use crate::certificate::Certificate;
 use crate::client;
 use crate::peers::PATIENCE;
 use crate::scenario::{self, request};
@@ -42,6 +43,11 @@ pub struct Setup {
     pub component_log_levels: Option<&'static str>,
     /// How long a stream may be idle while it has no route of its own.
     pub stream_idle_timeout: &'static str,
+    /// Options of the connection manager, for those that it would have.
+    pub manager: Value,
+    /// The certificate of those connections that begin with TLS; without one
+    /// all are in the clear.
+    pub certificate: Option<Certificate>,
     /// The environment of Envoy, and with it of the VM.
     pub environment: Vec<(String, String)>,
     /// Changes to the bootstrap as a whole, the last thing before the start.
@@ -61,6 +67,8 @@ impl Setup {
             log_level: "info",
             component_log_levels: None,
             stream_idle_timeout: "10s",
+            manager: json!({}),
+            certificate: None,
             environment: scenario::ENVIRONMENT.iter().map(known).collect(),
             patches: Vec::new(),
         }
@@ -105,6 +113,13 @@ impl Setup {
     #[must_use]
     pub fn component_log_levels(mut self, levels: &'static str) -> Self {
         self.component_log_levels = Some(levels);
+        self
+    }
+
+    /// With TLS for the connections that begin with it, by this certificate.
+    #[must_use]
+    pub fn certificate(mut self, certificate: Certificate) -> Self {
+        self.certificate = Some(certificate);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The test bench of `mcp-token-guard`.
 
 pub mod bench;
+pub mod certificate;
 pub mod client;
 pub mod demo;
 pub mod envoy;

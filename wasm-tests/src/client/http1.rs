@@ -1,17 +1,23 @@
 //! HTTP/1.1 by hand, so that nothing stands between a test and the bytes.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
+
 use super::Response;
+use crate::certificate::Certificate;
 use crate::peers::PATIENCE;
 use crate::scenario::Request;
 
+/// TLS on a socket.
+pub type Tls = StreamOwned<ClientConnection, TcpStream>;
+
 /// A connection.
 #[derive(Debug)]
-pub struct Http1 {
-    /// The socket.
-    stream: TcpStream,
+pub struct Http1<S = TcpStream> {
+    /// The socket, or what is on it.
+    stream: S,
     /// What has been read and not yet been used.
     buffer: Vec<u8>,
 }
@@ -22,30 +28,10 @@ impl Http1 {
     /// # Errors
     /// When there is none to be had.
     pub fn connect(to: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
         Ok(Self {
-            stream,
+            stream: socket(to)?,
             buffer: Vec::new(),
         })
-    }
-
-    /// Writes these bytes.
-    ///
-    /// # Errors
-    /// When the other side does not take them.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
-    }
-
-    /// Writes a request.
-    ///
-    /// # Errors
-    /// When the other side does not take it.
-    pub fn send(&mut self, request: &Request) -> io::Result<()> {
-        self.write(&encode(request))
     }
 
     /// Says that nothing more will be written.
@@ -62,6 +48,40 @@ impl Http1 {
     /// When the system has none.
     pub fn writer(&self) -> io::Result<TcpStream> {
         self.stream.try_clone()
+    }
+}
+
+impl Http1<Tls> {
+    /// A new connection, encrypted, to a server that has this certificate.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn connect_tls(to: SocketAddr, certificate: &Certificate) -> io::Result<Self> {
+        let trust = certificate.trust(b"http/1.1");
+        let connection = ClientConnection::new(trust, Certificate::server_name());
+        Ok(Self {
+            stream: StreamOwned::new(connection.map_err(io::Error::other)?, socket(to)?),
+            buffer: Vec::new(),
+        })
+    }
+}
+
+impl<S: io::Read + io::Write> Http1<S> {
+    /// Writes these bytes.
+    ///
+    /// # Errors
+    /// When the other side does not take them.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    /// Writes a request.
+    ///
+    /// # Errors
+    /// When the other side does not take it.
+    pub fn send(&mut self, request: &Request) -> io::Result<()> {
+        self.write(&encode(request))
     }
 
     /// Reads a response to its end. The end of the connection in the middle of
@@ -195,6 +215,15 @@ impl Http1 {
             }
         }
     }
+}
+
+/// A socket that waits for nothing longer than [`PATIENCE`].
+fn socket(to: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// A request as it is on the wire: its fields as they are, in order, with a

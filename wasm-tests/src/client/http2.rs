@@ -12,10 +12,13 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::Response;
+use crate::certificate::Certificate;
 use crate::peers::{PATIENCE, fields, map, runtime};
 use crate::scenario::Request;
 
@@ -27,6 +30,8 @@ type Content = BoxBody<Bytes, Infallible>;
 pub struct Http2 {
     /// Where requests go in.
     send: SendRequest<Content>,
+    /// The scheme of their URLs.
+    scheme: &'static str,
 }
 
 impl Http2 {
@@ -36,14 +41,33 @@ impl Http2 {
     /// When there is none to be had.
     pub fn connect(to: SocketAddr) -> io::Result<Self> {
         block(PATIENCE, async {
-            let stream = TcpStream::connect(to).await?;
-            stream.set_nodelay(true)?;
-            let (send, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .map_err(io::Error::other)?;
-            tokio::spawn(connection);
-            Ok(Self { send })
+            Self::over(socket(to).await?, "http").await
         })
+    }
+
+    /// A new connection, encrypted, to a server that has this certificate.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn connect_tls(to: SocketAddr, certificate: &Certificate) -> io::Result<Self> {
+        let connector = TlsConnector::from(certificate.trust(b"h2"));
+        block(PATIENCE, async {
+            let name = Certificate::server_name();
+            let stream = connector.connect(name, socket(to).await?).await?;
+            Self::over(stream, "https").await
+        })
+    }
+
+    /// HTTP/2 on a connection.
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        scheme: &'static str,
+    ) -> io::Result<Self> {
+        let (send, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        Ok(Self { send, scheme })
     }
 
     /// Sends a request and reads the response to its end.
@@ -51,7 +75,7 @@ impl Http2 {
     /// # Errors
     /// When there is none, or the request cannot be told in HTTP/2.
     pub fn exchange(&mut self, request: &Request) -> io::Result<Response> {
-        let sent = self.send.send_request(compose(request)?);
+        let sent = self.send.send_request(compose(request, self.scheme)?);
         block(PATIENCE, async {
             let response = sent.await.map_err(io::Error::other)?;
             Ok(collect(response).await)
@@ -64,7 +88,7 @@ impl Http2 {
     /// # Errors
     /// When there is none, or the request cannot be told in HTTP/2.
     pub fn open(&mut self, request: &Request) -> io::Result<(u16, Http2Stream)> {
-        let sent = self.send.send_request(compose(request)?);
+        let sent = self.send.send_request(compose(request, self.scheme)?);
         block(PATIENCE, async {
             let response = sent.await.map_err(io::Error::other)?;
             let (head, body) = response.into_parts();
@@ -78,7 +102,7 @@ impl Http2 {
     /// # Errors
     /// When the request cannot be told in HTTP/2.
     pub fn abandon(&mut self, request: &Request, after: impl FnOnce()) -> io::Result<()> {
-        let sent = self.send.send_request(compose(request)?);
+        let sent = self.send.send_request(compose(request, self.scheme)?);
         let task = runtime().spawn(sent);
         after();
         task.abort();
@@ -107,6 +131,13 @@ impl Http2Stream {
     }
 }
 
+/// A socket.
+async fn socket(to: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Reads all of a response.
 async fn collect(response: hyper::Response<Incoming>) -> Response {
     let (head, mut body) = response.into_parts();
@@ -131,8 +162,8 @@ async fn collect(response: hyper::Response<Incoming>) -> Response {
 }
 
 /// The request as hyper wants it.
-fn compose(request: &Request) -> io::Result<hyper::Request<Content>> {
-    let uri = [&b"http://"[..], &request.authority, &request.path].concat();
+fn compose(request: &Request, scheme: &str) -> io::Result<hyper::Request<Content>> {
+    let uri = [scheme.as_bytes(), b"://", &request.authority, &request.path].concat();
     let mut composed = hyper::Request::builder()
         .method(&request.method[..])
         .uri(&uri[..])

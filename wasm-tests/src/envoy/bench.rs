@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pieces::{cluster, direct, guard, moved, route};
 use super::{Envoy, Setup};
-use crate::client::{self, Protocol, Response};
+use crate::client::{self, Over, Protocol, Response};
 use crate::module;
 use crate::peers::Peer;
 use crate::scenario::{
@@ -167,10 +167,21 @@ impl Bench {
 
     /// Runs a scenario. Returns what broke its rule.
     pub fn run(&mut self, scenario: &Scenario, protocol: Protocol) -> Vec<String> {
-        let run = if protocol == Protocol::Http1 {
-            '1'
-        } else {
-            '2'
+        self.run_over(scenario, Over::Tcp, protocol)
+    }
+
+    /// As [`Bench::run`], over TCP or TLS.
+    pub fn run_over(
+        &mut self,
+        scenario: &Scenario,
+        over: Over<'_>,
+        protocol: Protocol,
+    ) -> Vec<String> {
+        let run = match (over, protocol) {
+            (Over::Tcp, Protocol::Http1) => '1',
+            (Over::Tcp, Protocol::Http2) => '2',
+            (Over::Tls(_), Protocol::Http1) => '3',
+            (Over::Tls(_), Protocol::Http2) => '4',
         };
         let mut vars = scenario.vars_of_run(run);
         let mut found = Vec::new();
@@ -190,7 +201,8 @@ impl Bench {
             }
             self.late = matches!(step.expect.upstream, Upstream::NoToken);
             self.authorization_server.take();
-            let sent = client::send(self.envoy.address(), protocol, &vars.request(&step.request));
+            let request = vars.request(&step.request);
+            let sent = client::send_over(self.envoy.address(), over, protocol, &request);
             let seen = match sent {
                 Ok(response) => self.observed(response),
                 Err(error) => {

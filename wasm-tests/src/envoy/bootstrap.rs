@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Setup;
-use super::pieces::native;
+use super::pieces::{native, server_of};
 
 /// The bootstrap of a set-up.
 pub(super) fn compose(setup: &Setup) -> Value {
@@ -13,7 +13,7 @@ pub(super) fn compose(setup: &Setup) -> Value {
         "envoy.extensions.filters.http.router.v3.Router",
     ));
     let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
-    let manager = json!({
+    let mut manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "guarded",
         "codec_type": "AUTO",
@@ -29,17 +29,35 @@ pub(super) fn compose(setup: &Setup) -> Value {
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": setup.routes}],
         },
     });
+    for (name, value) in setup.manager.as_object().expect("options") {
+        manager[name] = value.clone();
+    }
+    let filters = json!([{
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": manager,
+    }]);
+    let mut listener = json!({
+        "name": "guarded",
+        "address": loopback,
+        "filter_chains": [{"filters": filters}],
+    });
+    if let Some(certificate) = &setup.certificate {
+        listener["listener_filters"] = json!([native(
+            "envoy.filters.listener.tls_inspector",
+            "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+        )]);
+        let mut encrypted = listener["filter_chains"][0].clone();
+        encrypted["filter_chain_match"] = json!({"transport_protocol": "tls"});
+        encrypted["transport_socket"] = server_of(certificate);
+        listener["filter_chains"]
+            .as_array_mut()
+            .expect("a list")
+            .push(encrypted);
+    }
     let mut bootstrap = json!({
         "admin": {"address": loopback},
         "static_resources": {
-            "listeners": [{
-                "name": "guarded",
-                "address": loopback,
-                "filter_chains": [{"filters": [{
-                    "name": "envoy.filters.network.http_connection_manager",
-                    "typed_config": manager,
-                }]}],
-            }],
+            "listeners": [listener],
             "clusters": setup.clusters,
         },
     });

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::certificate::Certificate;
 use crate::client::Protocol;
 
 /// The name by which the plugin is known in stats.
@@ -117,6 +118,23 @@ pub fn cluster(name: &str, address: SocketAddr, protocol: Protocol) -> Value {
         },
         "typed_extension_protocol_options": {
             HTTP_OPTIONS: options,
+        },
+    })
+}
+
+/// TLS of a server that has this certificate.
+pub(super) fn server_of(certificate: &Certificate) -> Value {
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificates": [{
+                    "certificate_chain": {"inline_string": certificate.chain},
+                    "private_key": {"inline_string": certificate.key},
+                }],
+            },
         },
     })
 }
