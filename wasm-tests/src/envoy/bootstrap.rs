@@ -55,6 +55,8 @@ pub(super) fn compose(setup: &Setup) -> Value {
             .push(encrypted);
     }
     let mut bootstrap = json!({
+        // Asked for by everything that can be updated.
+        "node": {"id": "bench", "cluster": "bench"},
         "admin": {"address": loopback},
         "static_resources": {
             "listeners": [listener],
