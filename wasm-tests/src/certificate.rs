@@ -7,7 +7,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Whom every certificate names.
-const NAME: &str = "gateway.example.com";
+pub(crate) const NAME: &str = "gateway.example.com";
 
 /// A certificate with its key.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use mcp_token_guard_tests::client::{Protocol, Response};
 use mcp_token_guard_tests::envoy::{Bench, Surroundings, now, pieces};
 use mcp_token_guard_tests::peers::{Act, PATIENCE, Peer};
 use mcp_token_guard_tests::scenario::{
-    Answer, INTROSPECTION_CLUSTER, Vars, active, base, default_claims, post, status,
+    Answer, INTROSPECTION_CLUSTER, Vars, active, base, default_claims, get, post, status,
 };
 use serde_json::{Value, json};
 
@@ -93,7 +93,9 @@ fn knows(peer: &Peer, secrets: &[&str]) {
 
 /// A file for one test, beside those of its Envoy.
 fn file(name: &str) -> PathBuf {
-    let name = format!("mcp-token-guard-recovery-{}-{name}", std::process::id());
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let name = format!("mcp-token-guard-{}-{test}-{name}", std::process::id());
     std::env::temp_dir().join(name)
 }
 
@@ -191,6 +193,36 @@ fn an_update_of_the_listener_goes_over_to_a_new_secret() {
     put("listener", &serde_json::from_str(&listener).expect("JSON"));
     comes_through(&bench);
     assert!(bench.envoy.is_alive());
+    fs::remove_file(file("listener")).expect("to remove the file");
+}
+
+/// RFC9728-5.2-a
+#[test]
+fn a_new_configuration_has_new_documents_and_challenges() {
+    let mut surroundings = Surroundings::new();
+    surroundings.setup.patches.push(listener_by_file);
+    let bench = surroundings.start(&base());
+    let told = || {
+        let challenge = bench.send(Protocol::Http1, &post("/github/mcp"));
+        let challenge = challenge.header("www-authenticate").expect("a challenge");
+        let document = get("/.well-known/oauth-protected-resource/github/mcp");
+        let document = bench.send(Protocol::Http1, &document).body;
+        let document: Value = serde_json::from_slice(&document).expect("a document");
+        let challenge = String::from_utf8_lossy(challenge).into_owned();
+        (challenge, document["scopes_supported"].clone())
+    };
+    let (challenge, scopes) = told();
+    assert!(challenge.contains(r#"scope="mcp:read""#), "{challenge}");
+    assert_eq!(scopes, json!(["mcp:read"]));
+    let listener = fs::read_to_string(file("listener")).expect("the listener");
+    let listener = listener.replacen(r#"[\"mcp:read\"]"#, r#"[\"mcp:write\"]"#, 1);
+    put("listener", &serde_json::from_str(&listener).expect("JSON"));
+    let end = Instant::now() + PATIENCE;
+    while !told().0.contains(r#"scope="mcp:write""#) {
+        assert!(Instant::now() < end, "it goes on as before");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(told().1, json!(["mcp:write"]));
     fs::remove_file(file("listener")).expect("to remove the file");
 }
 

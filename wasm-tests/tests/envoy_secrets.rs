@@ -5,7 +5,7 @@ use mcp_token_guard_tests::client::Protocol;
 use mcp_token_guard_tests::envoy::Surroundings;
 use mcp_token_guard_tests::scenario::{ENVIRONMENT, base, scenarios};
 
-/// RFC9700-4.9.3-a, LOG-a
+/// RFC9700-4.9.3-a, LOG-a, LOG-b
 #[test]
 fn nothing_secret_is_logged_counted_or_dumped() {
     let mut surroundings = Surroundings::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::certificate::Certificate;
+use crate::certificate::{self, Certificate};
 use crate::client::Protocol;
 
 /// The name by which the plugin is known in stats.
@@ -120,6 +120,25 @@ pub fn cluster(name: &str, address: SocketAddr, protocol: Protocol) -> Value {
             HTTP_OPTIONS: options,
         },
     })
+}
+
+/// [`cluster`], reached by TLS and only if it has this certificate.
+#[must_use]
+pub fn trusting(mut cluster: Value, certificate: &Certificate) -> Value {
+    cluster["transport_socket"] = json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "sni": certificate::NAME,
+            "common_tls_context": {"validation_context": {
+                "trusted_ca": {"inline_string": certificate.chain},
+                "match_typed_subject_alt_names": [
+                    {"san_type": "DNS", "matcher": {"exact": certificate::NAME}},
+                ],
+            }},
+        },
+    });
+    cluster
 }
 
 /// TLS of a server that has this certificate.

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod cache;
 mod faults;
+mod indifferent;
 mod introspection;
 mod leaks;
 mod metadata;
@@ -31,6 +32,7 @@ pub fn scenarios() -> Vec<Scenario> {
         leaks::scenarios(),
         answers::scenarios(),
         sessions::scenarios(),
+        indifferent::scenarios(),
     ]
     .concat()
 }

@@ -97,7 +97,7 @@ fn calls() -> Vec<Scenario> {
                 .passes()
                 .call(is("host", "127.0.0.1")),
         ),
-        rule("secret_and_id_can_go_in_the_body", &["OAUTH21-2.4.1-a", "RFC6749-2.3-a"]).under(POST_AUTH).step(
+        rule("secret_and_id_can_go_in_the_body", &["OAUTH21-2.4.1-a", "RFC6749-2.3-a", "RFC7662-2.1-d"]).under(POST_AUTH).step(
             good().call(Check::Absent("authorization")).call(Check::Pseudo(
                 ":body",
                 b"token={T+}&token_type_hint=access_token&client_id=gw%3Ars+1&client_secret=s3cr%2Bt%2Fwith%2520sp+ace%26%3A%3Dkanarie-secret".to_vec(),
