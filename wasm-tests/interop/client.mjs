@@ -4,7 +4,8 @@
 // Its argument is JSON: generation (1 or 2); url; era (`legacy`, `auto`); and
 // either robot ({id, secret, issuer}: client credentials) or nothing, for a
 // registration and a login by a browser that says yes to everything; seed, if
-// it is to begin with that token. It prints the methods that it tries, the tokens
+// it is to begin with that token; again, if it is to try until it gets through. It
+// prints the methods that it tries, the tokens
 // that it used, and what the tool `echo` said or that it could not connect.
 const given = JSON.parse(process.argv[2]);
 const REDIRECT = 'http://127.0.0.1:9/callback';
@@ -98,10 +99,12 @@ async function connect() {
 }
 
 setTimeout(() => { console.error('it takes too long'); process.exit(1); }, 60000).unref();
-const client = await connect().catch((error) => {
-  console.log(`fails ${error.message}`);
-  process.exit(1);
-});
+let client;
+while (!client) {
+  client = await connect().catch((error) => console.log(`fails ${error.message}`));
+  if (!client && !given.again) process.exit(1);
+  if (!client) await new Promise((resolve) => { setTimeout(resolve, 500); });
+}
 const result = await client.callTool({ name: 'echo', arguments: { message: 'hello' } });
 console.log(`said ${result.content[0].text}`);
 await client.close();

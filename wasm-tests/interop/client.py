@@ -2,7 +2,8 @@
 
 Its argument is JSON: url; era (`legacy`, `auto`); and either robot ({id, secret,
 issuer}: client credentials) or nothing, for a registration and a login by a
-browser that says yes to everything; seed, if it is to begin with that token.
+browser that says yes to everything; seed, if it is to begin with that token; again,
+if it is to try until it gets through.
 It prints the tokens that it used and what the tool `echo` said.
 """
 
@@ -79,13 +80,25 @@ def provider():
     return OAuthClientProvider(given["url"], metadata, Storage(), browser.open, browser.back)
 
 
-async def main():
-    async with httpx2.AsyncClient(auth=provider(), timeout=30) as http:
+async def call(auth):
+    async with httpx2.AsyncClient(auth=auth, timeout=30) as http:
         transport = streamable_http_client(given["url"], http_client=http)
         async with Client(transport, mode=given["era"]) as client:
             print("version", client.protocol_version, flush=True)
             result = await client.call_tool("echo", {"message": "hello"})
             print("said", result.content[0].text, flush=True)
+
+
+async def main():
+    auth = provider()
+    while True:
+        try:
+            return await call(auth)
+        except Exception as error:
+            if not given.get("again"):
+                raise
+            print("fails", repr(error), flush=True)
+            await asyncio.sleep(0.5)
 
 
 asyncio.run(asyncio.wait_for(main(), 60))

@@ -12,7 +12,7 @@ use url::{Url, form_urlencoded};
 use crate::authority::Authority;
 
 /// Where `oidc-provider` may send the code. Nobody listens there.
-const REDIRECT: &str = "http://127.0.0.1:9/callback";
+pub const REDIRECT: &str = "http://127.0.0.1:9/callback";
 
 /// Anything of the right form.
 const VERIFIER: &str = "a-verifier-that-is-at-least-43-characters-long";
@@ -47,7 +47,7 @@ pub fn tokens(authority: &Authority, resource: &str) -> Value {
 }
 
 /// Follows redirects from here to the client's redirect URI.
-fn follow(mut at: Url) -> Url {
+pub fn follow(mut at: Url) -> Url {
     let mut cookies: Vec<String> = Vec::new();
     for _ in 0..10 {
         if at.as_str().starts_with(REDIRECT) {

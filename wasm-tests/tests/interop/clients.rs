@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::authority::{Authority, Folder, ROBOT, ROBOT_SECRET};
 use crate::gateway::Gateway;
 use crate::parts::{self, Part};
+use crate::relay::Relay;
 
 /// How a client is given a token.
 #[derive(Clone, Copy)]
@@ -23,13 +24,13 @@ enum By {
 }
 
 /// What all of them are run with.
-struct Scene {
-    authority: Authority,
-    gateway: Gateway,
+pub struct Scene {
+    pub authority: Authority,
+    pub gateway: Gateway,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let authority = Authority::oidc_provider(600);
         let gateway = Gateway::start(&authority);
         Self { authority, gateway }
@@ -72,7 +73,7 @@ impl Scene {
     }
 
     /// How the tool was called.
-    fn called(&self) -> Called {
+    pub fn called(&self) -> Called {
         let requests = self.gateway.requests();
         let call = requests
             .iter()
@@ -91,7 +92,7 @@ impl Scene {
 
 /// How the tool was called, as the MCP server saw it.
 #[derive(Debug, PartialEq, Eq)]
-struct Called {
+pub struct Called {
     /// The revision of the protocol.
     version: String,
     /// Whether it was in a session.
@@ -99,7 +100,7 @@ struct Called {
 }
 
 /// A call in a session, of the newest revision that has sessions.
-fn in_a_session() -> Called {
+pub fn in_a_session() -> Called {
     Called {
         version: "2025-11-25".to_owned(),
         session: true,
@@ -107,7 +108,7 @@ fn in_a_session() -> Called {
 }
 
 /// A call of the revision without sessions.
-fn stateless() -> Called {
+pub fn stateless() -> Called {
     Called {
         version: "2026-07-28".to_owned(),
         session: false,
@@ -138,8 +139,15 @@ fn python_registers_and_logs_in() {
 
 /// INTEROP-stepup
 #[test]
-fn python_steps_up() {
-    steps_up(python, |given| given);
+fn python_steps_up_in_both_eras() {
+    assert_eq!(steps_up(python, "legacy", |given| given), in_a_session());
+    assert_eq!(steps_up(python, "auto", |given| given), stateless());
+}
+
+/// RFC9110-15.6-a
+#[test]
+fn python_that_comes_again_keeps_its_token() {
+    keeps_its_token(python, |given| given);
 }
 
 /// What the TypeScript clients are told, and which one it is for.
@@ -170,7 +178,14 @@ fn typescript_1_registers_and_logs_in() {
 /// INTEROP-stepup
 #[test]
 fn typescript_1_steps_up() {
-    steps_up(node, |given| typescript(given, 1));
+    let called = steps_up(node, "legacy", |given| typescript(given, 1));
+    assert_eq!(called, in_a_session());
+}
+
+/// RFC9110-15.6-a
+#[test]
+fn typescript_1_that_comes_again_keeps_its_token() {
+    keeps_its_token(node, |given| typescript(given, 1));
 }
 
 /// MCP-PRM-a, RFC9728-5.1-a
@@ -192,8 +207,16 @@ fn typescript_2_registers_and_logs_in() {
 
 /// INTEROP-stepup
 #[test]
-fn typescript_2_steps_up() {
-    steps_up(node, |given| typescript(given, 2));
+fn typescript_2_steps_up_in_both_eras() {
+    let called = |era| steps_up(node, era, |given| typescript(given, 2));
+    assert_eq!(called("legacy"), in_a_session());
+    assert_eq!(called("auto"), stateless());
+}
+
+/// RFC9110-15.6-a
+#[test]
+fn typescript_2_that_comes_again_keeps_its_token() {
+    keeps_its_token(node, |given| typescript(given, 2));
 }
 
 /// MCP-ERA-a: while the authorization server is away a client neither takes the
@@ -230,14 +253,41 @@ fn typescript_2_fails_without_falling_back_when_nobody_can_be_asked() {
 
 /// A client that begins with a token that lacks a scope logs in for one that
 /// has it, by itself.
-fn steps_up(command: impl Fn() -> Command, change: impl Fn(Value) -> Value) {
+fn steps_up(command: impl Fn() -> Command, era: &str, change: impl Fn(Value) -> Value) -> Called {
     let scene = Scene::demanding();
     let narrow = scene.authority.issued(ROBOT, &scene.gateway.url);
     scene.gateway.refuses(&narrow, 403, "insufficient_scope");
-    let mut given = scene.given(By::Login, "legacy");
+    let mut given = scene.given(By::Login, era);
     given["seed"] = narrow.as_str().into();
-    scene.script(command(), &change(given));
+    let called = scene.script(command(), &change(given));
     scene.gateway.carries_only_the_credential(&narrow);
+    called
+}
+
+/// A client that has a token, and comes again while the authorization server is
+/// away, gets through with that very token once it is back.
+fn keeps_its_token(command: impl Fn() -> Command, change: impl Fn(Value) -> Value) {
+    let authority = Authority::oidc_provider(600);
+    let relay = Relay::to(authority.address);
+    relay.close();
+    let gateway = Gateway::start_through(relay.address, &authority, |_| ());
+    let scene = Scene { authority, gateway };
+    let token = scene.authority.issued(ROBOT, &scene.gateway.url);
+    let mut given = scene.given(By::Login, "legacy");
+    given["seed"] = token.as_str().into();
+    given["again"] = true.into();
+    let mut command = command();
+    command.arg(change(given).to_string());
+    let part = Part::start(command);
+    part.line("fails ");
+    part.line("fails ");
+    assert_eq!(scene.gateway.requests().len(), 0);
+    relay.open();
+    assert_eq!(part.line("said "), "hello");
+    let said = part.said();
+    let another = said.lines().any(|line| line.starts_with("token "));
+    assert!(!another, "it asked for another: {said}");
+    scene.gateway.carries_only_the_credential(&token);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Envoy with the guard, where the clients' URL says.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mcp_token_guard_tests::client::{self, Protocol, Response};
 use mcp_token_guard_tests::demo::mcp_server;
 use mcp_token_guard_tests::demo::recording::{Recording, Request, find};
-use mcp_token_guard_tests::envoy::pieces::{cluster, guard, route};
+use mcp_token_guard_tests::envoy::pieces::{PLUGIN, cluster, guard, route};
 use mcp_token_guard_tests::envoy::{Envoy, Setup};
 use mcp_token_guard_tests::module;
 use mcp_token_guard_tests::peers::runtime;
@@ -45,6 +46,15 @@ impl Gateway {
 
     /// The same with a change to the configuration.
     pub fn start_with(authority: &Authority, change: impl FnOnce(&mut Value)) -> Self {
+        Self::start_through(authority.address, authority, change)
+    }
+
+    /// The same, with the authorization server asked at this address.
+    pub fn start_through(
+        address: SocketAddr,
+        authority: &Authority,
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
         let recording = Recording::default();
         let listener = runtime()
             .block_on(TcpListener::bind("127.0.0.1:0"))
@@ -74,11 +84,7 @@ impl Gateway {
             .collect();
         let envoy = Setup::new()
             .filter(guard(module::path(), &configuration, &known))
-            .cluster(cluster(
-                INTROSPECTION_CLUSTER,
-                authority.address,
-                Protocol::Http1,
-            ))
+            .cluster(cluster(INTROSPECTION_CLUSTER, address, Protocol::Http1))
             .cluster(cluster("tools", upstream, Protocol::Http1))
             .route(route("/", "tools"))
             .patch(listen_where_the_resource_is)
@@ -166,9 +172,12 @@ impl Drop for Gateway {
 
 /// Lets Envoy listen at the port of the resource, which clients are told, and
 /// not at any that is free.
-fn listen_where_the_resource_is(bootstrap: &mut Value) {
+pub fn listen_where_the_resource_is(bootstrap: &mut Value) {
     let listener = &mut bootstrap["static_resources"]["listeners"][0];
-    let filter = &listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"][0];
+    let filters = &listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"];
+    let filters = filters.as_array().expect("filters");
+    let filter = filters.iter().find(|filter| filter["name"] == PLUGIN);
+    let filter = filter.expect("the guard");
     let configuration = &filter["typed_config"]["config"]["configuration"]["value"];
     let configuration: Value =
         serde_json::from_str(configuration.as_str().expect("text")).expect("JSON");

@@ -16,21 +16,28 @@ use serde_json::Value;
 /// How long a part may take to be ready, on a machine that has other work.
 const START: Duration = Duration::from_secs(60);
 
-/// The folder of the parts.
+/// How long a part may take that comes to an end by itself.
+const WORK: Duration = Duration::from_secs(240);
+
+/// The folder of the parts, but for Chromium.
 ///
 /// # Panics
 /// When they cannot be had, with what the script said.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let got = Command::new(project().join("wasm-tests/interop/get"))
-            .output()
-            .expect("to run wasm-tests/interop/get");
-        let said = String::from_utf8_lossy(&got.stderr);
-        assert!(got.status.success(), "the parts cannot be had: {said}");
-        let lines = String::from_utf8_lossy(&got.stdout).into_owned();
-        PathBuf::from(lines.lines().last().expect("a folder"))
-    })
+    FOLDER.get_or_init(|| got(&["--without-browser"]))
+}
+
+/// The folder that the script has filled.
+fn got(options: &[&str]) -> PathBuf {
+    let got = Command::new(project().join("wasm-tests/interop/get"))
+        .args(options)
+        .output()
+        .expect("to run wasm-tests/interop/get");
+    let said = String::from_utf8_lossy(&got.stderr);
+    assert!(got.status.success(), "the parts cannot be had: {said}");
+    let lines = String::from_utf8_lossy(&got.stdout).into_owned();
+    PathBuf::from(lines.lines().last().expect("a folder"))
 }
 
 /// One of our own scripts.
@@ -60,6 +67,32 @@ pub fn node_program(path: &str) -> Command {
     let mut command = node();
     command.arg(folder().join("npm/node_modules").join(path));
     command
+}
+
+/// A program of a package of npm that is to listen on loopback alone.
+pub fn node_on_loopback(path: &str) -> Command {
+    let mut command = node();
+    command.arg("--require").arg(script("loopback.cjs"));
+    command.arg(folder().join("npm/node_modules").join(path));
+    command
+}
+
+/// MCP's conformance suite in this version.
+pub fn conformance(version: &str) -> Command {
+    node_program(&format!("conformance-{version}/dist/index.js"))
+}
+
+/// Chromium, where the script has found or installed it.
+///
+/// # Panics
+/// When it cannot be had, with what the script said.
+pub fn chromium() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let path = PATH.get_or_init(|| {
+        let path = std::fs::read_to_string(got(&[]).join("chromium"));
+        PathBuf::from(path.expect("the path of Chromium").trim())
+    });
+    path.clone()
 }
 
 /// A script for Python.
@@ -139,6 +172,19 @@ impl Part {
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("no {what:?}: {}", self.said()),
                 Err(RecvTimeoutError::Disconnected) => panic!("it ended: {}", self.said()),
+            }
+        }
+    }
+
+    /// Waits until it has ended. Returns all that it has printed.
+    pub fn ended(&self) -> String {
+        let end = Instant::now() + WORK;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.said(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {}", self.said()),
             }
         }
     }
