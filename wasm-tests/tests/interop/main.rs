@@ -11,4 +11,5 @@ mod relay;
 mod authorization_servers;
 mod chromium;
 mod clients;
+mod conformance;
 mod rust_client;
