@@ -1,5 +1,8 @@
-//! Which test proves which row of the normative checklist. `make standards`
-//! prints it.
+//! Which test proves which row of the normative checklist, and with what result.
+//! `make standards` runs all tests, and then this one with what they said in the
+//! file that `RESULTS` names: it prints the table, and fails when a test of a row
+//! has failed or has not been run. Without that variable it looks at the names
+//! alone.
 //!
 //! A scenario names the rows that it proves; any other test names them in its
 //! doc comment. What the judge of the scenarios holds against every reply names
@@ -27,12 +30,21 @@ fn every_row_has_a_test_or_is_left_for_a_reason() {
         })
         .collect();
     let proofs = proofs(&known);
+    let results = std::env::var_os("RESULTS").map(|path| {
+        let text = fs::read(path).expect("the file that RESULTS names");
+        Results::read(&String::from_utf8_lossy(&text))
+    });
     let mut wrong = Vec::new();
     for row in &rows {
         match (proofs.get(row), left.get(row)) {
             (Some(tests), None) => {
-                let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
-                println!("{row:<18} {}", tests.join(", "));
+                for test in tests {
+                    let result = results.as_ref().map_or("", |results| results.of(test));
+                    println!("{row:<18} {test:<90} {result}");
+                    if !["", PASSED].contains(&result) {
+                        wrong.push(format!("{row}: {test} {result}"));
+                    }
+                }
             }
             (None, Some(reason)) => println!("{row:<18} left: {reason}"),
             (None, None) => wrong.push(format!("{row} has no test and no reason")),
@@ -46,6 +58,23 @@ fn every_row_has_a_test_or_is_left_for_a_reason() {
     println!("{} rows: {with} with tests, {without} left", rows.len());
     assert_eq!(known.len(), rows.len(), "a row is there twice");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_result_is_that_of_the_test_of_the_name() {
+    let results = Results::read(
+        "test one ... ok\ntest inner::two ... FAILED\ntest three ... ok\n\
+         test three has been running for over 60 seconds\ntest src::three ... ignored\n\
+         test every_scenario_holds_in_envoy ... FAILED\n\
+         a_rule [\"A-1\"] Http1\n  step 1: no\n",
+    );
+    assert_eq!(results.of("tests/file::one"), PASSED);
+    assert_eq!(results.of("tests/file/inner::two"), FAILED);
+    assert_eq!(results.of("tests/file::three"), NOT_RUN);
+    assert_eq!(results.of("tests/file::four"), NOT_RUN);
+    assert_eq!(results.of("a_rule"), FAILED);
+    assert_eq!(results.of("another_rule"), PASSED);
+    assert_eq!(Results::read("").of("another_rule"), NOT_RUN);
 }
 
 #[test]
@@ -65,6 +94,66 @@ fn only_tests_and_the_judge_prove_anything() {
     assert!(found("/// XA-1, A-12, A-1-a\n#[test]\nfn one() {}", false).is_empty());
     assert!(found("// A-1\n#[test]\nfn one() {}", false).is_empty());
     assert_eq!(found("/// A-1\nfn one() {}", true), ["A-1 file::one"]);
+}
+
+/// What the result of a test is called.
+const PASSED: &str = "passed";
+const FAILED: &str = "FAILED";
+const NOT_RUN: &str = "NOT RUN";
+
+/// The runner of the scenarios in Envoy.
+const SCENARIOS: &str = "every_scenario_holds_in_envoy";
+
+/// What `cargo test` has said.
+struct Results {
+    /// The worst result of the tests of each name, without their modules.
+    tests: BTreeMap<String, &'static str>,
+    /// The first words of all lines, among which are the scenarios that failed.
+    first_words: BTreeSet<String>,
+}
+
+impl Results {
+    /// Reads the lines that say something about a test.
+    fn read(text: &str) -> Self {
+        let mut tests: BTreeMap<String, &'static str> = BTreeMap::new();
+        let mut first_words = BTreeSet::new();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            first_words.extend(words.next().map(str::to_owned));
+            // A test may print in the middle of its line: then the end says it.
+            let Some(rest) = line.strip_prefix("test ") else {
+                continue;
+            };
+            let Some((path, _)) = rest.split_once(" ... ") else {
+                continue;
+            };
+            let result = match line.rsplit(' ').next() {
+                Some("ok") => PASSED,
+                Some("FAILED") => FAILED,
+                _ => NOT_RUN,
+            };
+            let name = path.rsplit("::").next().unwrap_or(path).to_owned();
+            let worst = tests.entry(name).or_insert(result);
+            if result != PASSED && *worst != FAILED {
+                *worst = result;
+            }
+        }
+        Self { tests, first_words }
+    }
+
+    /// The result of a test as the table names it.
+    fn of(&self, test: &str) -> &'static str {
+        let found = |name: &str| self.tests.get(name).copied().unwrap_or(NOT_RUN);
+        match test.rsplit_once("::") {
+            // What the judge holds against every reply.
+            Some((place, _)) if place.contains("scenario/check") => found(SCENARIOS),
+            Some((_, name)) => found(name),
+            // A scenario.
+            None if self.first_words.contains(test) => FAILED,
+            None if found(SCENARIOS) == NOT_RUN => NOT_RUN,
+            None => PASSED,
+        }
+    }
 }
 
 /// The lines of a file of the checklist that say something.
