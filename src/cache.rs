@@ -3,11 +3,11 @@
 //! Active and inactive answers are held apart, so that a flood of bad tokens
 //! pushes out nothing that is good (RFC 7662 section 4, `standards.md` E).
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::config::{CachePolicy, Limits};
 use crate::digest::TokenDigest;
+use crate::hash::Map;
 use crate::introspection::Claims;
 use crate::time::Now;
 
@@ -139,7 +139,7 @@ enum Freshness {
 #[derive(Debug)]
 struct Shelf<V> {
     entries: Vec<Entry<V>>,
-    places: HashMap<TokenDigest, usize>,
+    places: Map<TokenDigest, usize>,
     hand: usize,
     weight: usize,
     max_entries: usize,
@@ -160,7 +160,7 @@ impl<V> Shelf<V> {
     fn new(max_entries: usize, max_weight: usize) -> Self {
         Self {
             entries: Vec::new(),
-            places: HashMap::new(),
+            places: Map::default(),
             hand: 0,
             weight: 0,
             max_entries,

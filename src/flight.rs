@@ -1,9 +1,9 @@
 //! One call per token, however many requests wait for its answer.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::digest::TokenDigest;
+use crate::hash::Map;
 use crate::introspection::{Claims, Trace};
 use crate::secret::Secret;
 use crate::stream::StreamId;
@@ -20,8 +20,8 @@ pub struct CallId(pub u32);
 /// have timed out.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    by_digest: HashMap<TokenDigest, Flight>,
-    by_call: HashMap<CallId, TokenDigest>,
+    by_digest: Map<TokenDigest, Flight>,
+    by_call: Map<CallId, TokenDigest>,
     /// When each call whose answer will not come must have ended.
     lost: Vec<u64>,
     waiting: usize,

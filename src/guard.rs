@@ -9,7 +9,7 @@ mod live;
 mod refused;
 mod settle;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::audit::{Context, Record, Source};
@@ -20,6 +20,7 @@ use crate::denial::Denial;
 use crate::digest::{Digester, TokenDigest};
 use crate::fields::Field;
 use crate::flight::{Flights, Waiter};
+use crate::hash::{Map, Set};
 use crate::head::{Head, Method};
 use crate::introspection::{Callout, Claims, Trace};
 use crate::origin::{self, Origin};
@@ -42,10 +43,10 @@ pub struct Guard {
     digester: Digester,
     sessions: Sessions,
     /// Digests of our own credentials.
-    own: HashSet<TokenDigest>,
+    own: Set<TokenDigest>,
     cache: Cache,
     flights: Flights,
-    streams: HashMap<StreamId, Stream>,
+    streams: Map<StreamId, Stream>,
     /// Requests whose answer has come, in the order in which they are settled.
     ready: VecDeque<settle::Ready>,
     /// Live streams whose token has turned out to be inactive.
@@ -116,7 +117,7 @@ impl Guard {
             sessions: Sessions::new(&config.session_keys),
             cache: Cache::new(&config.cache, &config.limits),
             flights: Flights::default(),
-            streams: HashMap::new(),
+            streams: Map::default(),
             ready: VecDeque::new(),
             closing: Vec::new(),
             tally: Tally::default(),

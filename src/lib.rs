@@ -168,6 +168,7 @@ mod digest;
 mod fields;
 mod flight;
 mod guard;
+mod hash;
 mod head;
 mod introspection;
 mod json;

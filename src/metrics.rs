@@ -1,10 +1,9 @@
 //! The metrics of contract section 5, in the host's own statistics.
 
-use std::collections::HashMap;
-
 use proxy_wasm::types::MetricType;
 
 use crate::config::Config;
+use crate::hash::Map;
 use crate::host::{self, HostError};
 use crate::tally::{Count, Tally};
 
@@ -12,7 +11,7 @@ use crate::tally::{Count, Tally};
 /// configuration and from closed sets of words, never from a client.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    counters: HashMap<Count, u32>,
+    counters: Map<Count, u32>,
     introspection_ms: Option<u32>,
 }
 
