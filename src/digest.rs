@@ -14,12 +14,13 @@ pub(crate) struct TokenDigest([u8; 32]);
 impl TokenDigest {
     /// The first 12 hex digits, for the audit record.
     pub(crate) fn short(&self) -> String {
-        self.0
-            .iter()
-            .take(6)
-            .flat_map(|byte| [byte >> 4, byte & 0xf])
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .collect()
+        let mut digits = String::with_capacity(12);
+        for byte in self.0.iter().take(6) {
+            for digit in [byte >> 4, byte & 0xf] {
+                digits.extend(char::from_digit(digit.into(), 16));
+            }
+        }
+        digits
     }
 
     /// All of it.

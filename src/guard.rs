@@ -20,7 +20,7 @@ use crate::denial::Denial;
 use crate::digest::{Digester, TokenDigest};
 use crate::fields::Field;
 use crate::flight::{Flights, Waiter};
-use crate::hash::{Map, Set};
+use crate::hash::Map;
 use crate::head::{Head, Method};
 use crate::introspection::{Callout, Claims, Trace};
 use crate::origin::{self, Origin};
@@ -43,7 +43,7 @@ pub struct Guard {
     digester: Digester,
     sessions: Sessions,
     /// Digests of our own credentials.
-    own: Set<TokenDigest>,
+    own: Vec<TokenDigest>,
     cache: Cache,
     flights: Flights,
     streams: Map<StreamId, Stream>,

@@ -6,14 +6,11 @@
 //! numbers of the host's and words of our own, which nobody chooses.
 
 use core::hash::{BuildHasher, Hasher};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::RandomState;
 
 /// A map under this hash.
 pub(crate) type Map<K, V> = HashMap<K, V, Seed>;
-
-/// A set under this hash.
-pub(crate) type Set<K> = HashSet<K, Seed>;
 
 /// A secret of the map, with which every hash begins: which digests share a
 /// place cannot be worked out beforehand. For those that always do, 45 bits
@@ -73,6 +70,8 @@ impl Hasher for Mixer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     /// A map takes the place from the low bits and tells neighbours apart by

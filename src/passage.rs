@@ -328,7 +328,7 @@ fn identity_value(claim: &str) -> Result<Secret, Denial> {
             value.extend_from_slice(format!("%{byte:02X}").as_bytes());
         }
     }
-    Ok(Secret::new(&value))
+    Ok(value.into())
 }
 
 /// What is done to trailers.
