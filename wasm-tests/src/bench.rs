@@ -1,7 +1,7 @@
 //! `make bench`: what the guard costs, beside what else could do its work.
 //!
-//! Every variant has an Envoy of its own with one worker; all are started once
-//! and then measured in turns of a second, in another order each round. What
+//! Every variant has an Envoy of its own with one worker; all are started anew
+//! some times, and measured in turns of a second, in another order each round. What
 //! counts is the CPU time that Envoy takes for a request, as the kernel has it,
 //! and its ratio to that of an Envoy without a filter in the same round: other
 //! work on the machine is then in both. The medians over all rounds are shown,
@@ -23,6 +23,9 @@ mod scale;
 mod variants;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use variants::Lineup;
 
 use crate::module;
 
@@ -31,7 +34,15 @@ use crate::module;
 pub struct Options {
     /// How often each variant gets its turn.
     pub rounds: usize,
-    /// Whether the pages in `envoy/` are written anew.
+    /// How long a turn lasts.
+    pub turn: Duration,
+    /// How often all Envoys are started anew: how fast one is differs by some
+    /// percent from start to start, by where its memory happens to lie.
+    pub starts: usize,
+    /// Names of the variants that are measured, besides the one without a
+    /// filter. All where it is empty; else nothing is written.
+    pub only: Vec<String>,
+    /// Whether the page in `wasm-tests/bench/` is written anew.
     pub write: bool,
     /// Whether the figures that need floods of tokens are measured, too.
     pub scale: bool,
@@ -41,8 +52,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// By `BENCH_ROUNDS` (15), `BENCH_WRITE`, `BENCH_SCALE` (1) and
-    /// `BENCH_AGAINST`.
+    /// By `BENCH_ROUNDS` (15), `BENCH_TURN_MS` (1000), `BENCH_STARTS` (3),
+    /// `BENCH_VARIANTS`, `BENCH_WRITE`, `BENCH_SCALE` (1) and `BENCH_AGAINST`.
     ///
     /// # Errors
     /// When one of them is not a number.
@@ -55,6 +66,15 @@ impl Options {
         };
         Ok(Self {
             rounds: number("BENCH_ROUNDS", 15)?.max(1),
+            starts: number("BENCH_STARTS", 3)?.max(1),
+            only: std::env::var("BENCH_VARIANTS")
+                .map(|names| names.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
+            turn: Duration::from_millis(
+                u64::try_from(number("BENCH_TURN_MS", 1_000)?)
+                    .unwrap_or(1_000)
+                    .max(50),
+            ),
             write: number("BENCH_WRITE", 0)? != 0,
             scale: number("BENCH_SCALE", 1)? != 0,
             against: std::env::var_os("BENCH_AGAINST").map(PathBuf::from),
@@ -71,16 +91,15 @@ pub fn run(options: &Options) -> Result<(), String> {
     let machine = machine::Machine::look();
     let peers =
         peers::Peers::start().map_err(|error| format!("a server did not start: {error}."))?;
-    if let Some(other) = &options.against {
-        let mut lineup = variants::Lineup::pair(&peers, other)?;
-        let measured = rounds::measure(&mut lineup, options.rounds)?;
-        println!("\n{}", report::table(&measured));
+    let start = || match &options.against {
+        Some(other) => Lineup::pair(&peers, other),
+        None => Lineup::start(&peers, &options.only),
+    };
+    let (measured, version) = rounds::measure(&start, options)?;
+    if options.against.is_some() || !options.only.is_empty() {
+        println!("\n{}", report::short(&measured));
         return Ok(());
     }
-    let mut lineup = variants::Lineup::start(&peers)?;
-    let version = lineup.envoy_version();
-    let measured = rounds::measure(&mut lineup, options.rounds)?;
-    drop(lineup);
     let scale = if options.scale {
         Some(scale::measure(&peers, options.rounds)?)
     } else {
@@ -97,12 +116,13 @@ pub fn run(options: &Options) -> Result<(), String> {
     });
     println!("\n{page}");
     if options.write {
-        let folder = module::project().join("envoy");
+        let folder = module::project().join("wasm-tests/bench");
         let put = |name: &str, text: &str| {
-            std::fs::write(folder.join(name), text)
-                .map_err(|error| format!("envoy/{name} cannot be written: {error}."))
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(folder.join(name), text))
+                .map_err(|error| format!("wasm-tests/bench/{name} cannot be written: {error}."))
         };
-        put("BENCHMARK.md", &page)?;
+        put("README.md", &page)?;
         put("benchmark.svg", &chart::draw(&measured))?;
     }
     Ok(())

@@ -90,12 +90,13 @@ pub(super) fn judge(all: &[Measured], scale: Option<&Scale>) -> Vec<Budget> {
             figure: format!("{first}, {second} MB"),
             met: second <= first + 2,
         });
-        if let Some([one, two]) = scale.workers {
+        if scale.cores_for_all {
+            let [one, two] = scale.workers;
             budgets.push(Budget {
                 what: "throughput of two workers, of one",
                 bound: "at least 1.8 times".to_owned(),
-                figure: format!("{:.2} times", two / one),
-                met: two / one >= 1.8,
+                figure: format!("{:.2} times", two.rate / one.rate),
+                met: two.rate / one.rate >= 1.8,
             });
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use load::{Load, Until};
 
+use super::Options;
 use super::machine::cpu_time;
 use super::variants::Lineup;
 
@@ -109,42 +110,58 @@ pub(super) fn turn(load: &Load, process: u32, name: &str) -> Result<Turn, String
     })
 }
 
-/// Gives each variant its turn, round for round.
-pub(super) fn measure(lineup: &mut Lineup, rounds: usize) -> Result<Vec<Measured>, String> {
-    let mut measured: Vec<Measured> = lineup
-        .variants
-        .iter()
-        .map(|variant| Measured {
-            key: variant.key,
-            name: variant.name,
-            turns: Vec::with_capacity(rounds),
-        })
-        .collect();
-    let count = measured.len();
-    // Round 0 warms up: code, caches, connections.
-    for round in 0..=rounds {
-        eprint!("\rround {round} of {rounds} ");
-        for place in 0..count {
-            // Another order each round, and backwards every other time.
-            let place = if round % 2 == 0 {
-                place
-            } else {
-                count - 1 - place
-            };
-            let place = (place + round * 5) % count;
-            let variant = &lineup.variants[place];
-            let mut load = variant.load.clone();
-            if round == 0 {
-                load.until = Until::Elapsed(Duration::from_millis(300));
-            }
-            let turn = turn(&load, lineup.process(variant), variant.name)?;
-            if round > 0 {
-                measured[place].turns.push(turn);
+/// Gives each variant its turn, round for round; the Envoys are started anew
+/// when a part of the rounds is over. The version of Envoy comes with it.
+pub(super) fn measure(
+    start: &dyn Fn() -> Result<Lineup, String>,
+    options: &Options,
+) -> Result<(Vec<Measured>, String), String> {
+    let starts = options.starts.min(options.rounds);
+    let mut measured: Vec<Measured> = Vec::new();
+    let mut version = String::new();
+    for part in 0..starts {
+        let lineup = start()?;
+        version = lineup.envoy_version();
+        if measured.is_empty() {
+            measured.extend(lineup.variants.iter().map(|variant| Measured {
+                key: variant.key,
+                name: variant.name,
+                turns: Vec::with_capacity(options.rounds),
+            }));
+        }
+        // Before the first round of each part: code, caches, connections.
+        round(&lineup, 0, Duration::from_millis(300))?;
+        let all = |part| options.rounds * part / starts;
+        for number in all(part)..all(part + 1) {
+            eprint!("\rround {} of {} ", number + 1, options.rounds);
+            let turns = round(&lineup, number, options.turn)?;
+            for (measured, turn) in measured.iter_mut().zip(turns) {
+                measured.turns.push(turn);
             }
         }
     }
     eprintln!();
-    Ok(measured)
+    Ok((measured, version))
+}
+
+/// A turn for each variant, in another order each round, and backwards every
+/// other time.
+fn round(lineup: &Lineup, number: usize, lasting: Duration) -> Result<Vec<Turn>, String> {
+    let count = lineup.variants.len();
+    let mut turns = vec![None; count];
+    for place in 0..count {
+        let place = if number.is_multiple_of(2) {
+            place
+        } else {
+            count - 1 - place
+        };
+        let place = (place + number * 5) % count;
+        let variant = &lineup.variants[place];
+        let mut load = variant.load.clone();
+        load.until = Until::Elapsed(lasting);
+        turns[place] = Some(turn(&load, lineup.process(variant), variant.name)?);
+    }
+    Ok(turns.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

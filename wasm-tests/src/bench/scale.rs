@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::filters;
 use super::machine::resident;
 use super::peers::{Peers, token};
-use super::rounds::{Measured, Turn, find, turn};
+use super::rounds::{Measured, Turn, turn};
 use super::variants::{CONNECTIONS, request, setup};
 use crate::envoy::{Envoy, Setup};
 use crate::module;
@@ -20,16 +20,35 @@ const FLOOD: u64 = 100_000;
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
     /// Cached requests by number of cached tokens: 1, 10,000 and 100,000.
-    pub(super) tokens: Vec<Measured>,
+    pub(super) tokens: Vec<Cached>,
     /// RSS in megabytes of an Envoy without a filter, and with the guard: at
     /// rest, and after one and two floods.
     pub(super) resident: [u64; 4],
-    /// Answers a second from one worker and from two, with the cores to tell.
-    pub(super) workers: Option<[f64; 2]>,
+    /// One worker, and two.
+    pub(super) workers: [Turn; 2],
+    /// Whether client, servers and workers have a core each, without which
+    /// the throughput of two workers says nothing.
+    pub(super) cores_for_all: bool,
     /// How much longer Envoy takes to be ready with the guard in it.
     pub(super) startup: Duration,
     /// Bytes of the module.
     pub(super) module: u64,
+}
+
+/// Requests with a number of tokens in the cache.
+#[derive(Clone, Debug)]
+pub(super) struct Cached {
+    /// With the guard.
+    pub(super) with: Measured,
+    /// Without a filter, in turns with it.
+    without: Measured,
+}
+
+impl Cached {
+    /// CPU time as a multiple of that without a filter.
+    pub(super) fn ratio(&self) -> f64 {
+        self.with.ratio(&self.without).median
+    }
 }
 
 /// A cached request with so many tokens in turn.
@@ -63,12 +82,14 @@ pub(super) fn measure(peers: &Peers, rounds: usize) -> Result<Scale, String> {
         }
         plain().filter(filters::guard(&configuration))
     };
+    let open = setup(&peers.open, &peers.introspection[0]);
     let large = guarded(&json!({"ttl": "3600s", "max_entries": FLOOD}));
     let (startup, resident) = floods(peers, &guarded(&Value::Null))?;
     Ok(Scale {
-        tokens: tokens(&large, rounds)?,
+        tokens: tokens(&large, &open, rounds)?,
         resident,
         workers: workers(&guarded(&Value::Null))?,
+        cores_for_all: std::thread::available_parallelism().map_or(1, usize::from) >= 6,
         startup,
         module: std::fs::metadata(module::path())
             .map_err(|error| format!("the module is not there: {error}."))?
@@ -80,43 +101,40 @@ fn start(setup: &Setup) -> Result<Envoy, String> {
     setup.try_start().map_err(|not| not.to_string())
 }
 
-/// CPU time with more and more tokens in the cache.
-fn tokens(setup: &Setup, rounds: usize) -> Result<Vec<Measured>, String> {
-    let mut envoys = Vec::new();
-    let mut measured = Vec::new();
+/// CPU time with more and more tokens in the cache of one Envoy, beside that of
+/// one without a filter: how fast an Envoy is differs from start to start by
+/// more than what is looked for.
+fn tokens(setup: &Setup, bare: &Setup, rounds: usize) -> Result<Vec<Cached>, String> {
+    let (bare, envoy) = (start(bare)?, start(setup)?);
+    let mut all = Vec::new();
     for (key, name, tokens) in [
         ("tokens_1", "1 cached token", 1),
         ("tokens_10000", "10,000 cached tokens", 10_000),
         ("tokens_100000", "100,000 cached tokens", FLOOD),
     ] {
-        let envoy = start(setup)?;
-        turn(
-            &load(&envoy, Until::Requests(tokens), tokens)?,
-            envoy.id(),
+        let measured = |key| Measured {
+            key,
             name,
-        )?;
-        envoys.push((envoy, tokens));
-        let turns = Vec::with_capacity(rounds);
-        measured.push(Measured { key, name, turns });
-    }
-    for round in 0..rounds {
-        for place in 0..envoys.len() {
-            let place = (place + round) % envoys.len();
-            let (envoy, tokens) = &envoys[place];
-            let until = Until::Elapsed(Duration::from_millis(700));
-            let name = measured[place].name;
-            let turn: Turn = turn(&load(envoy, until, *tokens)?, envoy.id(), name)?;
-            measured[place].turns.push(turn);
+            turns: Vec::with_capacity(rounds),
+        };
+        let (mut with, mut without) = (measured(key), measured("none"));
+        let fill = load(&envoy, Until::Requests(tokens), tokens)?;
+        turn(&fill, envoy.id(), name)?;
+        for _ in 0..rounds {
+            for (envoy, measured) in [(&bare, &mut without), (&envoy, &mut with)] {
+                let until = Until::Elapsed(Duration::from_millis(500));
+                let turn: Turn = turn(&load(envoy, until, tokens)?, envoy.id(), name)?;
+                measured.turns.push(turn);
+            }
         }
+        all.push(Cached { with, without });
     }
     // That they were cached is seen by what was asked.
-    for (envoy, tokens) in &envoys {
-        let asked = envoy.stat("cluster.authorization-server.upstream_rq_total");
-        if asked != *tokens {
-            return Err(format!("{tokens} tokens were asked about {asked} times."));
-        }
+    let asked = envoy.stat("cluster.authorization-server.upstream_rq_total");
+    if asked != FLOOD {
+        return Err(format!("{FLOOD} tokens were asked about {asked} times."));
     }
-    Ok(measured)
+    Ok(all)
 }
 
 /// Start-up and memory under the sample's configuration, which keeps 8,192
@@ -156,26 +174,25 @@ fn floods(peers: &Peers, guarded: &Setup) -> Result<(Duration, [u64; 4]), String
     Ok((differences[1], memory))
 }
 
-/// Throughput of one worker and of two, where client, servers and workers have
-/// a core each.
-fn workers(guarded: &Setup) -> Result<Option<[f64; 2]>, String> {
-    if std::thread::available_parallelism().map_or(1, usize::from) < 6 {
-        return Ok(None);
-    }
-    let mut rates = [0.0; 2];
-    for (workers, rate) in (1..).zip(&mut rates) {
+/// One worker, and two.
+fn workers(guarded: &Setup) -> Result<[Turn; 2], String> {
+    let measured = |workers| {
         let envoy = start(&guarded.clone().workers(workers))?;
+        let warm = load(&envoy, Until::Elapsed(Duration::from_millis(300)), 1)?;
+        turn(&warm, envoy.id(), "workers")?;
         let load = load(&envoy, Until::Elapsed(Duration::from_secs(3)), 1)?;
-        *rate = turn(&load, envoy.id(), "workers")?.rate;
-    }
-    Ok(Some(rates))
+        turn(&load, envoy.id(), "workers")
+    };
+    Ok([measured(1)?, measured(2)?])
 }
 
 impl Scale {
-    /// CPU time with 100,000 tokens as a multiple of that with one.
+    /// CPU time with many tokens as a multiple of that with one.
     pub(super) fn growth(&self) -> f64 {
-        let one = find(&self.tokens, "tokens_1");
-        let most = |key| find(&self.tokens, key).ratio(one).median;
-        most("tokens_10000").max(most("tokens_100000"))
+        let one = self.tokens.first().map_or(f64::NAN, Cached::ratio);
+        self.tokens
+            .iter()
+            .map(|tokens| tokens.ratio() / one)
+            .fold(f64::NAN, f64::max)
     }
 }

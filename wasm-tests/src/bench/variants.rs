@@ -1,7 +1,6 @@
 //! What is compared, and the Envoys for it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use load::{Load, Request, Server, Until};
 use serde_json::{Value, json};
@@ -17,9 +16,6 @@ use crate::envoy::{Envoy, Setup};
 /// with.
 pub(super) const CONNECTIONS: usize = 16;
 
-/// How long one turn lasts.
-const TURN: Duration = Duration::from_secs(1);
-
 /// One thing that is measured.
 #[derive(Clone, Debug)]
 pub(super) struct Variant {
@@ -34,8 +30,12 @@ pub(super) struct Variant {
 }
 
 /// All of them, with their Envoys.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lineup {
+    /// Names of those that are wanted; of all where it is empty.
+    only: Vec<String>,
+    /// The Envoy of the next variants, until one of them is wanted.
+    next: Option<Setup>,
     envoys: Vec<Envoy>,
     /// The variants, the one without a filter first.
     pub(super) variants: Vec<Variant>,
@@ -73,11 +73,12 @@ fn post(path: &str, token: &str, content: &[u8]) -> Request {
 }
 
 impl Lineup {
-    /// Starts all Envoys and sees each variant answer.
-    pub(super) fn start(peers: &Peers) -> Result<Self, String> {
+    /// Starts the Envoys of all variants, or of these and the one without a
+    /// filter.
+    pub(super) fn start(peers: &Peers, only: &[String]) -> Result<Self, String> {
         let mut lineup = Self {
-            envoys: Vec::new(),
-            variants: Vec::new(),
+            only: only.to_vec(),
+            ..Self::default()
         };
         let [near, far] = &peers.introspection;
         let open = || setup(&peers.open, near);
@@ -86,50 +87,50 @@ impl Lineup {
         let long = request(&token(true, 900));
         let stream = post(STREAM, &token(true, 43), b"{}");
 
-        lineup.envoy(&open())?;
-        lineup.add("none", "no filter", &opaque, 200);
-        lineup.add("none_900", "no filter, 900-byte token", &long, 200);
-        lineup.add("none_stream", "no filter, event stream", &stream, 200);
+        lineup.envoy(open());
+        lineup.add("none", "no filter", &opaque, 200)?;
+        lineup.add("none_900", "no filter, 900-byte token", &long, 200)?;
+        lineup.add("none_stream", "no filter, event stream", &stream, 200)?;
 
-        lineup.envoy(&strict().filter(filters::header_mutation()))?;
+        lineup.envoy(strict().filter(filters::header_mutation()));
         lineup.add(
             "header_mutation",
             "header_mutation: sets a field, checks nothing",
             &opaque,
             200,
-        );
+        )?;
 
         let check = |server: &Server, protocol| cluster("http-check", server.address(), protocol);
         lineup.envoy(
-            &strict()
+            strict()
                 .filter(filters::ext_authz_http())
                 .cluster(check(&peers.http_check[0], Protocol::Http1)),
-        )?;
-        lineup.add("ext_authz_http", "ext_authz by HTTP, injects", &opaque, 200);
+        );
+        lineup.add("ext_authz_http", "ext_authz by HTTP, injects", &opaque, 200)?;
         lineup.envoy(
-            &strict()
+            strict()
                 .filter(filters::ext_authz_http())
                 .cluster(check(&peers.http_check[1], Protocol::Http1)),
-        )?;
+        );
         lineup.add(
             "ext_authz_far",
             "ext_authz by HTTP, server 5 ms away",
             &opaque,
             200,
-        );
+        )?;
         let grpc = cluster("grpc-check", peers.grpc_check.address(), Protocol::Http2);
-        lineup.envoy(&strict().filter(filters::ext_authz_grpc()).cluster(grpc))?;
-        lineup.add("ext_authz_grpc", "ext_authz by gRPC, injects", &opaque, 200);
+        lineup.envoy(strict().filter(filters::ext_authz_grpc()).cluster(grpc));
+        lineup.add("ext_authz_grpc", "ext_authz by gRPC, injects", &opaque, 200)?;
 
-        lineup.envoy(&strict().filter(filters::lua(true)))?;
+        lineup.envoy(strict().filter(filters::lua(true)));
         lineup.add(
             "lua_cached",
             "Lua: introspection, a table as cache",
             &opaque,
             200,
-        );
-        lineup.envoy(&strict().filter(filters::lua(false)))?;
-        lineup.add("lua_each", "Lua: introspection each time", &opaque, 200);
+        )?;
+        lineup.envoy(strict().filter(filters::lua(false)));
+        lineup.add("lua_each", "Lua: introspection each time", &opaque, 200)?;
 
         for (key, name, cached) in [
             (
@@ -147,8 +148,8 @@ impl Lineup {
                 .filter(filters::jwt_authn(cached))
                 .filter(filters::credential_injector())
                 .patch(filters::with_secret);
-            lineup.envoy(&setup)?;
-            lineup.add(key, name, &request(jwt::TOKEN), 200);
+            lineup.envoy(setup);
+            lineup.add(key, name, &request(jwt::TOKEN), 200)?;
         }
 
         let sample = filters::sample();
@@ -158,19 +159,19 @@ impl Lineup {
             filters::guard(&configuration)
         };
         let as_is = filters::guard(&sample);
-        lineup.envoy(&strict().filter(as_is.clone()))?;
-        lineup.add("guard", "guard, cached", &opaque, 200);
-        lineup.add("guard_900", "guard, cached, 900-byte token", &long, 200);
-        lineup.add("guard_stream", "guard, cached, event stream", &stream, 200);
+        lineup.envoy(strict().filter(as_is.clone()));
+        lineup.add("guard", "guard, cached", &opaque, 200)?;
+        lineup.add("guard_900", "guard, cached, 900-byte token", &long, 200)?;
+        lineup.add("guard_stream", "guard, cached, event stream", &stream, 200)?;
         let refused = post("/mcp", &token(false, 43), b"");
         lineup.add(
             "guard_refused",
             "guard, refused from the negative cache",
             &refused,
             401,
-        );
-        lineup.envoy(&setup(&peers.strict, far).filter(as_is))?;
-        lineup.add("guard_far", "guard, cached, server 5 ms away", &opaque, 200);
+        )?;
+        lineup.envoy(setup(&peers.strict, far).filter(as_is));
+        lineup.add("guard_far", "guard, cached, server 5 ms away", &opaque, 200)?;
 
         // Without a cache, and with a token of its own for each request: those
         // that come together would wait for one answer.
@@ -178,39 +179,36 @@ impl Lineup {
         let digits = memchr::memmem::find(&distinct.bytes, b"00000000").ok_or("no digits")?;
         distinct.numbers = Some((digits, 100_000_000));
         let cold = with(&|c| c["cache"] = json!({"ttl": "0s", "negative_ttl": "0s"}));
-        lineup.envoy(&strict().filter(cold))?;
+        lineup.envoy(strict().filter(cold));
         lineup.add(
             "guard_cold",
             "guard, introspection each time",
             &distinct,
             200,
-        );
+        )?;
 
         let injector = with(&|c| c["role"] = "injector".into());
         let mut roles = strict().filter(with(&|c| c["role"] = "verifier".into()));
         upstream_filters(&mut roles.clusters[0], &[injector]);
-        lineup.envoy(&roles)?;
+        lineup.envoy(roles);
         lineup.add(
             "guard_roles",
             "guard, cached, verifier and injector",
             &opaque,
             200,
-        );
+        )?;
         Ok(lineup)
     }
 
     /// No filter, the guard as it is, and another module of it.
     pub(super) fn pair(peers: &Peers, other: &Path) -> Result<Self, String> {
-        let mut lineup = Self {
-            envoys: Vec::new(),
-            variants: Vec::new(),
-        };
+        let mut lineup = Self::default();
         let near = &peers.introspection[0];
         let opaque = request(&token(true, 43));
         let long = request(&token(true, 900));
-        lineup.envoy(&setup(&peers.open, near))?;
-        lineup.add("none", "no filter", &opaque, 200);
-        lineup.add("none_900", "no filter, 900-byte token", &long, 200);
+        lineup.envoy(setup(&peers.open, near));
+        lineup.add("none", "no filter", &opaque, 200)?;
+        lineup.add("none_900", "no filter, 900-byte token", &long, 200)?;
         let sample = filters::sample();
         for (filter, names) in [
             (
@@ -222,26 +220,38 @@ impl Lineup {
                 ["the other, cached", "the other, cached, 900-byte token"],
             ),
         ] {
-            lineup.envoy(&setup(&peers.strict, near).filter(filter))?;
-            lineup.add("guard", names[0], &opaque, 200);
-            lineup.add("guard_900", names[1], &long, 200);
+            lineup.envoy(setup(&peers.strict, near).filter(filter));
+            lineup.add("guard", names[0], &opaque, 200)?;
+            lineup.add("guard_900", names[1], &long, 200)?;
         }
         Ok(lineup)
     }
 
-    fn envoy(&mut self, setup: &Setup) -> Result<(), String> {
-        let envoy = setup.try_start().map_err(|not| not.to_string())?;
-        self.envoys.push(envoy);
-        Ok(())
+    /// The Envoy of the variants that are added next.
+    fn envoy(&mut self, setup: Setup) {
+        self.next = Some(setup);
     }
 
-    /// A variant for the Envoy that was started last.
-    fn add(&mut self, key: &'static str, name: &'static str, request: &Request, status: u16) {
+    /// A variant for the Envoy that was named last, if it is wanted.
+    fn add(
+        &mut self,
+        key: &'static str,
+        name: &'static str,
+        request: &Request,
+        status: u16,
+    ) -> Result<(), String> {
+        if key != "none" && !self.only.is_empty() && !self.only.iter().any(|one| one == key) {
+            return Ok(());
+        }
+        if let Some(setup) = self.next.take() {
+            let envoy = setup.try_start().map_err(|not| not.to_string())?;
+            self.envoys.push(envoy);
+        }
         let envoy = self.envoys.len() - 1;
         let load = Load {
             to: self.envoys[envoy].address(),
             connections: CONNECTIONS,
-            until: Until::Elapsed(TURN),
+            until: Until::Requests(1),
             request: request.clone(),
             status,
         };
@@ -251,6 +261,7 @@ impl Lineup {
             envoy,
             load,
         });
+        Ok(())
     }
 
     /// The process of a variant's Envoy.
