@@ -242,7 +242,7 @@ pub fn free() -> SocketAddr {
 
 /// Waits until a part listens.
 pub fn listens(address: SocketAddr, part: &Part) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(180);
     while std::net::TcpStream::connect(address).is_err() {
         assert!(Instant::now() < end, "it does not listen: {}", part.said());
         sleep(Duration::from_millis(50));

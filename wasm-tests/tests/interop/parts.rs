@@ -14,7 +14,7 @@ use mcp_token_guard_tests::module::project;
 use serde_json::Value;
 
 /// How long a part may take to be ready, on a machine that has other work.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// How long a part may take that comes to an end by itself.
 const WORK: Duration = Duration::from_secs(240);
