@@ -6,6 +6,7 @@
 //! (challenges, metadata documents, normal forms) is made here, so that nothing
 //! has to be composed while a request waits.
 
+mod asked;
 mod authorization_server;
 mod budget;
 mod cursor;
@@ -16,6 +17,8 @@ mod parse;
 mod problem;
 mod proto;
 mod quantity;
+#[cfg(not(target_family = "wasm"))]
+mod schema;
 mod scope;
 mod server;
 mod session_key;

@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use super::asked::Asked;
 use super::problem::{ConfigErrors, Path, Problem};
 use crate::json::Json;
 
@@ -13,6 +14,9 @@ use crate::json::Json;
 pub(super) struct Reader<'e> {
     env: &'e dyn Fn(&str) -> Option<String>,
     problems: Vec<Problem>,
+    /// What was asked for, and where: the schema is made of it.
+    #[cfg(not(target_family = "wasm"))]
+    asked: Vec<(Path, Asked)>,
 }
 
 impl<'e> Reader<'e> {
@@ -21,7 +25,26 @@ impl<'e> Reader<'e> {
         Self {
             env,
             problems: Vec::new(),
+            #[cfg(not(target_family = "wasm"))]
+            asked: Vec::new(),
         }
+    }
+
+    /// Writes down what is asked for, whether it is there or not.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn ask(&mut self, path: &Path, asked: impl FnOnce() -> Asked) {
+        self.asked.push((path.clone(), asked()));
+    }
+
+    /// The module for Envoy has nothing of this.
+    #[cfg(target_family = "wasm")]
+    #[expect(clippy::unused_self, reason = "there is nothing to do here")]
+    pub(super) fn ask(&mut self, _: &Path, _: impl FnOnce() -> Asked) {}
+
+    /// All that was asked for.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn asked(self) -> Vec<(Path, Asked)> {
+        self.asked
     }
 
     /// The value of an environment variable.
@@ -78,11 +101,13 @@ impl<'a> Node<'a> {
 
     /// The members of an object whose keys the operator chooses, each once.
     pub(super) fn entries(&self, reader: &mut Reader<'_>) -> Option<Vec<(&'a str, Self)>> {
+        reader.ask(&self.path, || Asked::Entries);
         self.object(reader).map(|members| members.rest)
     }
 
     /// The members of an object whose keys are given.
     pub(super) fn object(&self, reader: &mut Reader<'_>) -> Option<Members<'a>> {
+        reader.ask(&self.path, || Asked::Object);
         let Json::Object(members) = self.json else {
             reader.report(&self.path, "must be an object");
             return None;
@@ -115,6 +140,7 @@ impl<'a> Node<'a> {
 
     /// The items of a list.
     pub(super) fn list(&self, reader: &mut Reader<'_>) -> Option<Vec<Self>> {
+        reader.ask(&self.path, || Asked::List);
         let items = self.items();
         if items.is_none() {
             reader.report(&self.path, "must be a list");
@@ -149,6 +175,7 @@ impl<'a> Node<'a> {
 
     /// A string that is taken as it stands.
     pub(super) fn string(&self, reader: &mut Reader<'_>) -> Option<&'a str> {
+        reader.ask(&self.path, || Asked::Plain);
         let text = self.any_string(reader)?;
         if text.contains("${env:") {
             reader.report(
@@ -185,6 +212,7 @@ impl<'a> Node<'a> {
 
     /// `true` or `false`.
     pub(super) fn boolean(&self, reader: &mut Reader<'_>) -> Option<bool> {
+        reader.ask(&self.path, || Asked::Boolean);
         let value = self.json.as_bool();
         if value.is_none() {
             reader.report(&self.path, "must be true or false, without quotes");
@@ -199,6 +227,7 @@ impl<'a> Node<'a> {
 
     /// One of these words.
     pub(super) fn word<T: Copy>(&self, reader: &mut Reader<'_>, words: &[(&str, T)]) -> Option<T> {
+        reader.ask(&self.path, || Asked::words(words));
         let text = self.string(reader)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
@@ -224,6 +253,7 @@ pub(super) fn each<'a, T: PartialEq, E: fmt::Display>(
     let mut all = Vec::new();
     let mut complete = true;
     for item in items {
+        reader.ask(&item.path, || Asked::Distinct);
         match item.parsed(reader, &read) {
             Some(one) if all.contains(&one) => {
                 reader.report(&item.path, "is in the list already; remove it");
@@ -271,6 +301,7 @@ impl<'a> Members<'a> {
         name: &'static str,
         reader: &mut Reader<'_>,
     ) -> Option<Node<'a>> {
+        reader.ask(&self.path, || Asked::Required(name));
         let node = self.take(name);
         if node.is_none() && !self.repeated.contains(&name) {
             reader.report(&self.path.key(name), "is missing; add it");
@@ -295,6 +326,9 @@ impl<'a> Members<'a> {
     /// Reports what nobody has asked for.
     pub(super) fn finish(mut self, reader: &mut Reader<'_>) {
         self.known.sort_unstable();
+        for name in &self.known {
+            reader.ask(&self.path, || Asked::Known(name));
+        }
         for (_, node) in &self.rest {
             reader.report(
                 &node.path,

@@ -57,7 +57,8 @@ fn fingerprint(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) -> Option<Config> {
+/// Reads the whole tree.
+pub(super) fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) -> Option<Config> {
     let mut members = Node::root(tree).object(reader)?;
     let (authorization_server, key) = match members.require("authorization_server", reader) {
         Some(node) => authorization_server::read(&node, reader),
@@ -152,4 +153,4 @@ const AUDIT_LOGS: &[(&str, AuditLog)] = &[
 ];
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -82,6 +82,12 @@ impl Path {
         }
     }
 
+    /// The keys, without a word for the configuration as a whole.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn keys(&self) -> &str {
+        &self.0
+    }
+
     /// The item at this place of a list.
     pub(super) fn item(&self, place: usize) -> Self {
         Self(format!("{}[{place}]", self.0))

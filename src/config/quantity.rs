@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use super::asked::Asked;
 use super::cursor::{Node, Reader};
 use crate::json;
 
@@ -14,6 +15,7 @@ impl Node<'_> {
         reader: &mut Reader<'_>,
         bounds: RangeInclusive<Duration>,
     ) -> Option<Duration> {
+        reader.ask(&self.path, || Asked::duration(&bounds));
         self.quantity(reader, &bounds, duration, |value| ShownDuration(*value))
     }
 
@@ -23,6 +25,7 @@ impl Node<'_> {
         reader: &mut Reader<'_>,
         bounds: RangeInclusive<usize>,
     ) -> Option<usize> {
+        reader.ask(&self.path, || Asked::size(&bounds));
         self.quantity(reader, &bounds, size, |value| ShownSize(*value))
     }
 
@@ -32,6 +35,7 @@ impl Node<'_> {
         reader: &mut Reader<'_>,
         bounds: RangeInclusive<usize>,
     ) -> Option<usize> {
+        reader.ask(&self.path, || Asked::Count(*bounds.start(), *bounds.end()));
         let count = self.number().and_then(count);
         let count = count.filter(|count| bounds.contains(count));
         if count.is_none() {
@@ -101,7 +105,7 @@ fn count(number: f64) -> Option<usize> {
 }
 
 /// A bound as it is written in a configuration.
-struct ShownDuration(Duration);
+pub(super) struct ShownDuration(pub(super) Duration);
 
 impl fmt::Display for ShownDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +120,7 @@ impl fmt::Display for ShownDuration {
 }
 
 /// A bound as it is written in a configuration.
-struct ShownSize(usize);
+pub(super) struct ShownSize(pub(super) usize);
 
 impl fmt::Display for ShownSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! Text with environment variables put in.
 
+use super::asked::Asked;
 use super::cursor::{Node, Reader};
 use super::problem::Path;
 use crate::secret::Secret;
@@ -27,6 +28,7 @@ impl Node<'_> {
     /// A string in which `${env:NAME}` stands for the value of a variable and
     /// `$${` for `${`. It is not empty, and neither is any of the variables.
     pub(super) fn template(&self, reader: &mut Reader<'_>) -> Option<Text> {
+        reader.ask(&self.path, || Asked::Template);
         let text = substitute(self.any_string(reader)?, &self.path, reader)?;
         if text.expose().is_empty() {
             reader.report(&self.path, "is empty; give it a value or remove it");

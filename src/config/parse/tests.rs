@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Server;
+use crate::config::schema::tests::agree;
 use crate::servers::Found;
 
 /// In every value that is secret.
 const CANARY: &str = "cAnArY0123456789abcdef";
 
-fn env(name: &str) -> Option<String> {
+pub(in crate::config) fn env(name: &str) -> Option<String> {
     match name {
         "SECRET" | "TOKEN" | "KEY" => Some(format!("{CANARY}-{name}")),
         "EMPTY" => Some(String::new()),
@@ -25,7 +26,32 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn parse(config: &Value) -> Result<Config, String> {
-    Config::parse(config.to_string().as_bytes(), &env).map_err(|errors| errors.to_string())
+    let parsed = Config::parse(config.to_string().as_bytes(), &env);
+    // The schema says the same, on every sample there is.
+    agree(config, &parsed);
+    parsed.map_err(|errors| errors.to_string())
+}
+
+/// Good configurations of each kind.
+pub(in crate::config) fn examples() -> Vec<Value> {
+    let introspection = "authorization_server.introspection";
+    let post = with(
+        example(),
+        &format!("{introspection}.auth_method"),
+        "client_secret_post",
+    );
+    let other = |auth: Value| {
+        let mut auth = auth;
+        auth["url"] = json!("http://127.0.0.1:9000/introspect");
+        auth["cluster"] = json!("authorization-server");
+        let two = json!(["${env:KEY}", "a-key-of-more-than-16-bytes"]);
+        let config = with(least(), introspection, auth);
+        let config = with(config, "session_key", two);
+        with(config, "servers.github.cluster", json!(["a", "b-*"]))
+    };
+    let bearer = other(json!({"auth_method": "bearer", "token": "${env:TOKEN}"}));
+    let none = other(json!({"auth_method": "none"}));
+    vec![least(), example(), post, bearer, none]
 }
 
 /// What has to be there.

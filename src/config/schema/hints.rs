@@ -1,0 +1,246 @@
+//! What no reader says of a key: what it is for, and what its text looks like.
+//!
+//! A sentence for each key, by its path; a test names the keys that have none,
+//! and those that are not there any more. The keywords beside it may refuse only
+//! what the parser refuses, too.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// All hints by path: `*` for a key that the operator chooses, `[]` for any
+/// place in a list.
+pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
+    let with = [
+        (
+            "",
+            "What mcp-token-guard is told by the proxy. Only authorization_server and servers \
+             have to be there.",
+            json!({}),
+        ),
+        (
+            "allowed_origins[]",
+            "An origin as browsers send it, as in https://app.example.com; no `*`.",
+            json!({"pattern": "^[a-z][a-z0-9+.-]*://[^*/?#@\\s]+$"}),
+        ),
+        (
+            "authorization_server.introspection.client_id",
+            "The id that the authorization server knows this gateway by.",
+            json!({"pattern": "^[ -~]+$"}),
+        ),
+        (
+            "authorization_server.introspection.cluster",
+            "The Envoy cluster that reaches the authorization server; its TLS is set there.",
+            json!({"minLength": 1}),
+        ),
+        (
+            "authorization_server.introspection.url",
+            "The introspection endpoint (RFC 7662). https, or http on loopback.",
+            url(),
+        ),
+        (
+            "authorization_server.issuer",
+            "The issuer identifier: in the metadata, and compared with `iss` when the answer \
+             has one. https, or http on loopback.",
+            url_without_query(),
+        ),
+        (
+            "identity_headers",
+            "Header to set, and the claim of the answer to set it from. These headers are \
+             always cleared first.",
+            json!({"propertyNames": header()}),
+        ),
+        ("identity_headers.*", "The claim.", json!({"minLength": 1})),
+        ("scope_implies.*[]", "A scope.", scope()),
+        (
+            "scope_implies",
+            "A scope, and the scopes that are as good as given with it.",
+            json!({"propertyNames": scope()}),
+        ),
+        (
+            "servers",
+            "The MCP servers by name: 1 to 64 of `A-Za-z0-9_-`. Names become metric labels.",
+            json!({
+                "minProperties": 1,
+                "maxProperties": 1000,
+                "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,64}$"},
+            }),
+        ),
+        (
+            "servers.*.audience",
+            "The audiences that a token may be for. Default: the resource.",
+            json!({"minItems": 1}),
+        ),
+        (
+            "servers.*.audience[]",
+            "An audience.",
+            json!({"minLength": 1}),
+        ),
+        (
+            "servers.*.cluster",
+            "The Envoy cluster of the server, or a list of them; each may have one `*`. \
+             Default: the name of the server.",
+            cluster(),
+        ),
+        ("servers.*.cluster[]", "A cluster.", cluster()),
+        (
+            "servers.*.default_headers",
+            "Headers to set on every request to this server, in place of what came in. Take \
+             credentials from the environment: `Bearer ${env:NAME}`.",
+            json!({"propertyNames": header()}),
+        ),
+        ("servers.*.required_scopes[]", "A scope.", scope()),
+        (
+            "servers.*.resource",
+            "The canonical URI of this MCP server (RFC 8707, RFC 9728). https, or http on \
+             loopback.",
+            url(),
+        ),
+        (
+            "session_key",
+            "What MCP session ids are bound to their callers with: one key, or the newest and \
+             the one before it. Default: derived from client_secret; needed where there is none.",
+            json!({}),
+        ),
+        ("strip_headers[]", "The name of a header.", header()),
+    ];
+    let plain = SENTENCES
+        .iter()
+        .map(|(path, sentence)| (*path, (*sentence, json!({}))));
+    plain
+        .chain(with.map(|(path, sentence, more)| (path, (sentence, more))))
+        .collect()
+}
+
+/// Keys of which there is nothing to say but a sentence.
+const SENTENCES: &[(&str, &str)] = &[
+    (
+        "allowed_origins",
+        "Origins of browser pages that may call: for the check of Origin, CORS answers and \
+         preflights.",
+    ),
+    (
+        "audit_log",
+        "Which audit records are log lines as well. Default: refused.",
+    ),
+    ("authorization_server", "Whom to ask about tokens."),
+    (
+        "authorization_server.introspection",
+        "The introspection endpoint, and how the guard says who it is.",
+    ),
+    (
+        "authorization_server.introspection.auth_method",
+        "How the guard authenticates. Default: client_secret_basic.",
+    ),
+    (
+        "authorization_server.introspection.client_secret",
+        "The secret of that client; take it from the environment: `${env:NAME}`.",
+    ),
+    (
+        "authorization_server.introspection.timeout",
+        "For the whole call. Default: 2s.",
+    ),
+    (
+        "authorization_server.introspection.token",
+        "With auth_method `bearer`: the token that the guard shows, without the word Bearer; \
+         take it from the environment: `${env:NAME}`.",
+    ),
+    ("cache", "How long answers are kept, and how many."),
+    (
+        "cache.call_grace",
+        "How long the answer to a call may run on after its token has expired. Default: 10m.",
+    ),
+    (
+        "cache.max_entries",
+        "Entries for each worker, of each of the two kinds. Default: 8192.",
+    ),
+    (
+        "cache.negative_ttl",
+        "Reuse of `active: false`. Default: 5s.",
+    ),
+    (
+        "cache.recheck_streams",
+        "How often the token of a live stream is asked about again; \"0s\" is never, which is \
+         the default.",
+    ),
+    (
+        "cache.stale_if_error",
+        "How long past ttl, never past exp, an active answer may serve while the authorization \
+         server is down. Default: 0s.",
+    ),
+    (
+        "cache.ttl",
+        "Longest reuse of an active answer, never past exp; \"0s\" asks every time. Default: \
+         30s.",
+    ),
+    ("clock_skew", "Tolerance for exp and nbf. Default: 0s."),
+    ("limits", "What one worker holds at most."),
+    (
+        "limits.answer",
+        "Bytes of one introspection answer. Default: 256KiB.",
+    ),
+    (
+        "limits.cache_bytes",
+        "Bytes of kept answers. Default: 16MiB.",
+    ),
+    (
+        "limits.in_flight",
+        "Introspection calls under way. Default: 256.",
+    ),
+    (
+        "limits.waiting",
+        "Requests that wait for an answer. Default: 4096.",
+    ),
+    (
+        "role",
+        "Which part of the work is done here. Default: gateway.",
+    ),
+    (
+        "scope_implies.*",
+        "The scopes that it implies, by any number of steps.",
+    ),
+    ("servers.*", "One MCP server behind the guard."),
+    (
+        "servers.*.audience_checked_by_authorization_server",
+        "true accepts answers without `aud`: only where the authorization server answers \
+         inactive for tokens of others. Default: false.",
+    ),
+    ("servers.*.default_headers.*", "The value of the header."),
+    (
+        "servers.*.required_scopes",
+        "Scopes that a token has to have. Default: none.",
+    ),
+    ("session_key[]", "A key."),
+    (
+        "strip_headers",
+        "Headers that never reach a server, besides the built-in list.",
+    ),
+    (
+        "unlisted_clusters",
+        "What happens to requests to other clusters: deny, which is the default, or ignore.",
+    ),
+];
+
+/// An absolute URL without user, fragment and white space.
+fn url() -> Value {
+    json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9.:\\[\\]_-]+([/?][^#\\s]*)?$"})
+}
+
+fn url_without_query() -> Value {
+    json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9.:\\[\\]_-]+(/[^?#\\s]*)?$"})
+}
+
+/// One `*` at most, and something beside it.
+fn cluster() -> Value {
+    json!({"minItems": 1, "pattern": "^[^*]+$|^[^*]+\\*[^*]*$|^\\*[^*]+$"})
+}
+
+/// A scope-token (RFC 6749 section 3.3).
+fn scope() -> Value {
+    json!({"pattern": "^[!#-\\[\\]-~]+$"})
+}
+
+/// A field name (RFC 9110 section 5.6.2).
+fn header() -> Value {
+    json!({"maxLength": 128, "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"})
+}
