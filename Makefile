@@ -2,7 +2,7 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint interop common standards clippy envoy deny bench
+.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
@@ -34,6 +34,9 @@ common: build envoy ## the part of `interop` that CI runs: every server, a clien
 	wasm-tests/interop/get --without-browser
 	cargo test --package mcp-token-guard-tests --test interop -- $(COMMON)
 
+check: ## check a configuration: make check FILE=envoy/envoy.yaml (plugin JSON, Envoy, Istio or Envoy Gateway)
+	@cargo run --quiet --features command --bin mcp-token-guard -- check $(FILE)
+
 standards: build envoy ## run every test, and print which proves which row of the standards with what result
 	wasm-tests/interop/get
 	-cargo test --workspace --no-fail-fast 2>&1 | tee target/standards.log
@@ -50,6 +53,7 @@ lint: clippy ## check format, lints and docs
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package mcp-token-guard-tests --test interop -- -D warnings
+	cargo clippy --features command --bin mcp-token-guard -- -D warnings
 	cargo clippy --target wasm32-wasip1 -- -D warnings
 
 envoy: ## get Envoy, and print where it is

@@ -6,6 +6,8 @@
 //! (challenges, metadata documents, normal forms) is made here, so that nothing
 //! has to be composed while a request waits.
 
+#[cfg(not(target_family = "wasm"))]
+mod around;
 mod asked;
 mod authorization_server;
 mod budget;
