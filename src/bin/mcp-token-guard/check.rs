@@ -1,14 +1,14 @@
 //! `check`: reads the files, finds the guards in them, and looks at what the
 //! proxy around each does to it.
 
-mod clusters;
-mod document;
+pub(crate) mod clusters;
+pub(crate) mod document;
 mod gateway_api;
 mod guard;
 mod istio;
 mod report;
 mod routes;
-mod tree;
+pub(crate) mod tree;
 
 use std::path::PathBuf;
 

@@ -1,11 +1,12 @@
 //! `mcp-token-guard`: what an operator needs beside the filter. It checks
-//! configurations before a proxy does, and prints the JSON Schema of the plugin
-//! configuration.
+//! configurations before a proxy does, makes one of an MCP gateway's
+//! `servers.json`, and prints the JSON Schema of the plugin configuration.
 //!
 //! It ends with 0 if all is well, 1 if something was found, and 2 if it could
 //! not do what it was asked for. It never prints a value that could be secret.
 
 mod check;
+mod import;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -45,6 +46,12 @@ enum Command {
         #[arg(long)]
         allow_warnings: bool,
     },
+    /// Make a plugin configuration of an MCP gateway's servers.json.
+    ///
+    /// Prints the configuration, with every literal secret replaced by an
+    /// environment variable, and on standard error what has to be done besides:
+    /// variables, clusters, routes.
+    Import(import::Options),
     /// Print the JSON Schema of the plugin configuration.
     Schema,
 }
@@ -85,6 +92,7 @@ fn main() -> ExitCode {
             })
             .map(|()| end)
         }
+        Command::Import(options) => import::run(&options),
         Command::Schema => say(&Config::schema()).map(|()| End::Fine),
     };
     match end.unwrap_or(End::Failed) {
@@ -99,4 +107,9 @@ fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Prints what is said about a result.
+fn tell(text: &str) -> io::Result<()> {
+    io::stderr().lock().write_all(text.as_bytes())
 }

@@ -4,6 +4,7 @@
 
 mod dangers;
 mod files;
+mod import;
 mod mistakes;
 mod run;
 

@@ -41,11 +41,29 @@ pub(crate) fn name(path: &Path) -> String {
     shown(&path.to_string_lossy())
 }
 
+/// The one object of a file, with no member twice; the error is a sentence.
+pub(crate) fn object(path: &Path) -> Result<Value, String> {
+    let mut values = values(&text(path)?, Twice::Refuse)?;
+    match (values.pop(), values.is_empty()) {
+        (Some(value), true) if value.is_object() => Ok(value),
+        (_, _) => Err("is not one object".to_owned()),
+    }
+}
+
+/// What happens to a plugin configuration with a member that is there twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Twice {
+    /// Its parser will say where.
+    Keep,
+    /// It is refused.
+    Refuse,
+}
+
 /// The documents of a file; the error is a sentence.
 pub(crate) fn read(path: &Path) -> Result<Vec<Document>, String> {
     let text = text(path)?;
     let file = name(path);
-    let values = values(&text)?;
+    let values = values(&text, Twice::Keep)?;
     let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
     let several = values.len() > 1;
     let mut found = Vec::new();
@@ -126,7 +144,7 @@ fn is_deep(text: &str) -> bool {
 }
 
 /// What is in the text; nothing of it is shown in an error.
-fn values(text: &str) -> Result<Vec<Value>, String> {
+fn values(text: &str, members: Twice) -> Result<Vec<Value>, String> {
     let mut found = Vec::new();
     for document in yaml_serde::Deserializer::from_str(text) {
         // By way of this type, which refuses a member that is there twice.
@@ -137,7 +155,8 @@ fn values(text: &str) -> Result<Vec<Value>, String> {
             Ok(Value::Null) => {}
             Ok(value) => found.push(value),
             Err((location, twice)) => {
-                return json(text, twice).ok_or_else(|| {
+                let keep = !twice || members == Twice::Keep;
+                return json(text, twice).filter(|_| keep).ok_or_else(|| {
                     let place = location.map_or_else(String::new, |place| {
                         format!(" at line {}, column {}", place.line(), place.column())
                     });
