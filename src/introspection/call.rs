@@ -25,28 +25,59 @@ pub struct Callout {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace(Vec<(&'static str, Secret)>);
 
-const TRACE_HEADERS: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
-
 /// The longest tracing value that goes with the call, in bytes.
 const LONGEST_TRACE: usize = 512;
 
 impl Trace {
-    /// Those of these fields that are plain text of a sensible length, each
-    /// name once.
+    /// Those of these fields that are there once and are what they should be.
+    /// `tracestate` says nothing without a `traceparent` (W3C Trace Context
+    /// section 3.3.1.4).
     pub(crate) fn of(fields: &[Field]) -> Self {
-        let mut found: Vec<(&'static str, Secret)> = Vec::new();
-        for (name, value) in fields {
-            let Some(known) = TRACE_HEADERS.iter().find(|known| **known == name.as_str()) else {
-                continue;
+        let mut found = Vec::new();
+        let mut take = |name: &'static str, fits: fn(&[u8]) -> bool| {
+            let mut values = fields.iter().filter(|(given, _)| given == name);
+            let value = match (values.next(), values.next()) {
+                (Some((_, value)), None) if fits(value) => value,
+                _ => return false,
             };
-            let plain = value.iter().all(|byte| matches!(byte, 0x20..=0x7e));
-            if plain && value.len() <= LONGEST_TRACE && !found.iter().any(|(name, _)| name == known)
-            {
-                found.push((known, Secret::new(value)));
-            }
+            found.push((name, Secret::new(value)));
+            true
+        };
+        if take("traceparent", is_traceparent) {
+            take("tracestate", is_plain);
         }
+        take("x-request-id", is_plain);
         Self(found)
     }
+}
+
+/// Visible ASCII and spaces, of a sensible length.
+fn is_plain(value: &[u8]) -> bool {
+    (1..=LONGEST_TRACE).contains(&value.len())
+        && value.iter().all(|byte| matches!(byte, 0x20..=0x7e))
+}
+
+/// W3C Trace Context section 3.2.2: version, trace, parent and flags, each in
+/// lower-case hex digits. Versions to come may have more behind them.
+fn is_traceparent(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b'-');
+    let version = parts.next().filter(|part| is_hex(part, 2));
+    let mut id = |length| {
+        let part = parts.next().filter(|part| is_hex(part, length));
+        part.is_some_and(|part| part.iter().any(|byte| *byte != b'0'))
+    };
+    is_plain(value)
+        && version.is_some_and(|version| version != b"ff")
+        && id(32)
+        && id(16)
+        && parts.next().is_some_and(|flags| is_hex(flags, 2))
+        && (version != Some(b"00") || parts.next().is_none())
+}
+
+/// So many digits, in lower case.
+fn is_hex(part: &[u8], length: usize) -> bool {
+    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    part.len() == length && part.iter().all(digit)
 }
 
 impl Callout {
@@ -151,17 +182,61 @@ mod tests {
 
     /// RFC7662-5-a: nothing of the client goes along but its trace.
     #[test]
-    fn only_plain_tracing_headers_go_along_once() {
+    fn only_tracing_headers_that_are_some_go_along() {
         let field = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
-        let trace = Trace::of(&[
-            field("traceparent", b"00-1-2-01"),
-            field("traceparent", b"00-3-4-01"),
-            field("tracestate", b"\xff"),
-            field("cookie", b"a=b"),
-            field("x-request-id", &[b'a'; 513]),
-        ]);
-        let call = Callout::new(&endpoint(ClientAuth::None), b"t", &trace);
-        assert_eq!(header(&call, "traceparent"), ["00-1-2-01"]);
-        assert_eq!(call.headers.len(), 9);
+        let gone_along = |fields: &[Field]| {
+            let call = Callout::new(&endpoint(ClientAuth::None), b"t", &Trace::of(fields));
+            let names = call.headers.into_iter().map(|(name, _)| name).skip(8);
+            names.collect::<Vec<_>>()
+        };
+        let parent = field("traceparent", PARENT);
+        let state = field("tracestate", b"vendor=1,other=2");
+        let id = field("x-request-id", b"7f1d1b8e-0000-4000-8000-c0ffee000001");
+        let all = [state.clone(), field("cookie", b"a=b"), id, parent.clone()];
+        assert_eq!(
+            gone_along(&all),
+            ["traceparent", "tracestate", "x-request-id"]
+        );
+        let call = Callout::new(&endpoint(ClientAuth::None), b"t", &Trace::of(&all));
+        assert_eq!(
+            header(&call, "traceparent"),
+            [str::from_utf8(PARENT).unwrap()]
+        );
+        for (name, bad) in [
+            ("tracestate", vec![0xff]),
+            ("x-request-id", vec![b'a'; 513]),
+            ("x-request-id", Vec::new()),
+        ] {
+            assert!(gone_along(&[field(name, &bad)]).is_empty(), "{name}");
+        }
+        // Without a parent, or with two of them, the state says nothing.
+        assert!(gone_along(core::slice::from_ref(&state)).is_empty());
+        assert!(gone_along(&[parent.clone(), state, parent]).is_empty());
+    }
+
+    const PARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn a_traceparent_is_version_trace_parent_and_flags() {
+        assert!(is_traceparent(PARENT));
+        let text = str::from_utf8(PARENT).unwrap();
+        assert!(is_traceparent(
+            text.replacen("00", "cc", 1)
+                .replace("-01", "-01-x")
+                .as_bytes()
+        ));
+        for bad in [
+            String::new(),
+            "00-1-2-01".to_owned(),
+            text.replacen("00", "ff", 1),
+            text.replace("-01", "-01-x"),
+            text.replace("-01", ""),
+            text.to_uppercase(),
+            text.replace("b7ad6b7169203331", "0000000000000000"),
+            text.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            text.replacen("00", "cc", 1) + "-" + &"x".repeat(512),
+        ] {
+            assert!(!is_traceparent(bad.as_bytes()), "{bad}");
+        }
     }
 }
