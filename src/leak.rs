@@ -24,6 +24,10 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// All of them.
+    #[cfg(target_family = "wasm")]
+    pub(crate) const ALL: [Self; 4] = [Self::Header, Self::Path, Self::Query, Self::Trailer];
+
     /// Its word in the metric `leak_blocked`.
     pub(crate) fn word(self) -> &'static str {
         match self {

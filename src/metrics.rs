@@ -2,9 +2,13 @@
 
 use proxy_wasm::types::MetricType;
 
-use crate::config::Config;
+use crate::audit::Source;
+use crate::config::{Config, Role};
+use crate::denial::Denial;
 use crate::hash::Map;
 use crate::host::{self, HostError};
+use crate::introspection::Cause;
+use crate::leak::Place;
 use crate::tally::{Count, Tally};
 
 /// The numbers of the metrics that have been defined. Names come from the
@@ -16,6 +20,30 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// With the counters that alerts watch at zero: of one that is not there
+    /// before its first event, Prometheus does not see that event.
+    pub(crate) fn watched(config: &Config) -> Self {
+        let mut metrics = Self::default();
+        if config.role == Role::Injector {
+            return metrics;
+        }
+        let caches = [Source::Hit, Source::Miss, Source::Wait];
+        let mut counts: Vec<Count> = caches.map(|one| Count::Cache(one.word())).into();
+        counts.extend(Place::ALL.map(|place| Count::Leak(place.word())));
+        counts.extend(Cause::ALL.map(|cause| Count::Introspection(cause.word())));
+        let mismatch = Denial::ClusterMismatch.word();
+        // Of a request that was let by as none of ours.
+        counts.push(Count::Request(None, mismatch));
+        for id in config.servers.ids() {
+            let refused = Denial::UpstreamCredentialRejected.word();
+            counts.extend([mismatch, refused].map(|word| Count::Request(Some(id), word)));
+        }
+        for count in counts {
+            let _ = metrics.counter(count, config);
+        }
+        metrics
+    }
+
     /// Hands over what has been counted. A metric that the host refuses is
     /// not worth a request: it is left out.
     pub(crate) fn flush(&mut self, tally: &mut Tally, config: &Config) {

@@ -91,6 +91,12 @@ impl Pattern {
 }
 
 impl Servers {
+    /// The numbers of all of them.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> {
+        (0..self.list.len()).map(ServerId)
+    }
+
     /// The servers with their clusters, or every pair that cannot be told
     /// apart.
     pub(crate) fn new(servers: Vec<(Server, Vec<ClusterPattern>)>) -> Result<Self, Vec<Overlap>> {

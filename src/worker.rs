@@ -43,10 +43,11 @@ impl Worker {
     /// A fresh one, under this configuration.
     pub(crate) fn new(config: Config) -> Self {
         let guard = Guard::new(config);
+        let config = Rc::clone(guard.config());
         Self {
-            config: Rc::clone(guard.config()),
             guard: RefCell::new(guard),
-            metrics: RefCell::default(),
+            metrics: RefCell::new(Metrics::watched(&config)),
+            config,
             clock: Clock::start(),
             ticking: Cell::new(Duration::ZERO),
         }

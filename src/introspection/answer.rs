@@ -64,6 +64,17 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    #[cfg(target_family = "wasm")]
+    pub(crate) const ALL: [Self; 6] = [
+        Self::CredentialsRefused,
+        Self::Malformed,
+        Self::Status,
+        Self::Throttled,
+        Self::TooLarge,
+        Self::Unreachable,
+    ];
+
     /// Its word in the metric `introspections`.
     pub(crate) fn word(self) -> &'static str {
         match self {
