@@ -28,7 +28,7 @@ use crate::passage::{Forward, Plan};
 use crate::reply::LocalReply;
 use crate::servers::{Found, ServerId};
 use crate::session::Sessions;
-use crate::stream::{Open, Stream, StreamId};
+use crate::stream::{Closing, Open, Stream, StreamId};
 use crate::tally::{Count, Tally};
 use crate::time::Now;
 
@@ -49,8 +49,8 @@ pub struct Guard {
     streams: Map<StreamId, Stream>,
     /// Requests whose answer has come, in the order in which they are settled.
     ready: VecDeque<settle::Ready>,
-    /// Live streams whose token has turned out to be inactive.
-    closing: Vec<StreamId>,
+    /// Live streams whose token is no longer good.
+    closing: Vec<(StreamId, Closing)>,
     tally: Tally,
 }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::audit::Context;
 use crate::digest::TokenDigest;
 use crate::head::{Head, Method};
 use crate::introspection::Claims;
@@ -42,6 +43,8 @@ pub(crate) struct Open {
     pub(crate) recheck_at: Option<u64>,
     /// Whether the answer has begun.
     pub(crate) responding: bool,
+    /// What its audit records say of it.
+    pub(crate) context: Context,
 }
 
 /// The caller of a request that was let through.
@@ -51,6 +54,25 @@ pub(crate) struct Caller {
     pub(crate) claims: Rc<Claims>,
     /// The digest of the token.
     pub(crate) digest: TokenDigest,
+}
+
+/// Why a live stream is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Its token has expired.
+    Expired,
+    /// Asked again, the authorization server says that its token is not good.
+    Revoked,
+}
+
+impl Closing {
+    /// Its word in the record and in the metric `requests`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "stream_expired",
+            Self::Revoked => "stream_revoked",
+        }
+    }
 }
 
 /// What a request opens.

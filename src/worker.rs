@@ -193,8 +193,9 @@ impl Worker {
         let _ = self.tell(|guard| guard.gone(StreamId(id)));
         let failed = self.tell(Guard::internal_error);
         let replied = failed.and_then(|(reply, audit)| {
-            log::error!("audit {}", audit.json);
             host::act_for(id)?;
+            // The host has failed already: it is answered, recorded or not.
+            let _ = self.report(&audit, Decision::Reply);
             host::reply(&reply)
         });
         if replied.is_err() {
@@ -212,7 +213,8 @@ impl Worker {
                 self.reply(&reply, &audit)?;
                 return Ok(Action::Pause);
             }
-            TrailersStep::Reset => {
+            TrailersStep::Reset(audit) => {
+                self.report(&audit, Decision::Reply)?;
                 host::reset()?;
                 return Ok(Action::Pause);
             }
@@ -252,9 +254,11 @@ impl Worker {
         for task in self.tell(|guard| guard.tick(now))? {
             match task {
                 Task::Ask(ask) => self.ask(&ask)?,
-                Task::Close(stream) => {
+                Task::Close(stream, audit) => {
                     left = left.saturating_sub(1);
                     if host::act_for(stream.0).is_ok() {
+                        // It is closed, recorded or not.
+                        let _ = self.report(&audit, Decision::Reply);
                         host::reset()?;
                     }
                 }

@@ -51,18 +51,19 @@ impl Guard {
             until: None,
             recheck_at: None,
             responding: false,
+            context: Context::of_stranger(&head),
         };
-        self.streams.insert(id, Stream::Open(Box::new(open)));
         let audit = self.audit(Record {
             server: Some(&server.name),
             outcome: INJECTED,
             status: None,
             claims: None,
             digest: None,
-            context: &Context::of_stranger(&head),
+            context: &open.context,
             source: None,
             introspection_ms: None,
         });
+        self.streams.insert(id, Stream::Open(Box::new(open)));
         self.tally.count(Count::Request(Some(server_id), INJECTED));
         Step::Forward(forward, audit)
     }

@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use super::{Ask, Audit, Guard, Refused};
-use crate::config::{CachePolicy, Role};
+use crate::audit::{Context, Record};
+use crate::config::{AuditLog, CachePolicy, Role};
 use crate::denial::Denial;
 use crate::fields::Field;
 use crate::flight::Waiter;
@@ -13,7 +14,8 @@ use crate::leak::Place;
 use crate::passage::{Plan, Trailers};
 use crate::reply::LocalReply;
 use crate::response::{self, Edit};
-use crate::stream::{Caller, Kind, Open, Stream, StreamId};
+use crate::stream::{Caller, Closing, Kind, Open, Stream, StreamId};
+use crate::tally::Count;
 use crate::time::Now;
 
 /// What to do with the trailers of a request.
@@ -27,7 +29,7 @@ pub enum TrailersStep {
     /// Answer the request so, which ends it at the upstream.
     Reply(LocalReply, Audit),
     /// The answer has begun: end the request.
-    Reset,
+    Reset(Audit),
 }
 
 /// What to do with an answer.
@@ -46,7 +48,7 @@ pub enum Task {
     /// Make this call.
     Ask(Ask),
     /// End this request: its token is no longer good.
-    Close(StreamId),
+    Close(StreamId, Audit),
 }
 
 /// When the root context has to be woken.
@@ -117,14 +119,18 @@ impl Guard {
     }
 
     fn refuse_trailers(&mut self, id: StreamId) -> TrailersStep {
-        let Some(Stream::Open(open)) = self.streams.remove(&id) else {
-            return TrailersStep::Reset;
+        let (responding, refused) = match self.streams.remove(&id) {
+            Some(Stream::Open(open)) => {
+                let denial = Denial::Leak(Place::Trailer);
+                (open.responding, Refused::late(denial, *open))
+            }
+            Some(Stream::Ignored | Stream::Waiting(_)) | None => {
+                (true, Refused::unknown(Denial::Internal))
+            }
         };
-        let responding = open.responding;
-        let refused = Refused::late(Denial::Leak(Place::Trailer), *open);
         let (reply, audit) = self.refuse(&refused);
         if responding {
-            TrailersStep::Reset
+            TrailersStep::Reset(audit)
         } else {
             TrailersStep::Reply(reply, audit)
         }
@@ -202,21 +208,48 @@ impl Guard {
             Stream::Open(open) => open
                 .until
                 .is_some_and(|until| now.wall_ms >= until)
-                .then_some(*id),
+                .then_some((*id, Closing::Expired)),
             Stream::Ignored | Stream::Waiting(_) => None,
         });
         if self.closing.is_empty() {
             self.closing.extend(due);
         }
         while tasks.len() < TASKS
-            && let Some(id) = self.closing.pop()
+            && let Some((id, why)) = self.closing.pop()
         {
             // Whatever comes of it, nothing more of it goes on.
-            if self.streams.remove(&id).is_some() {
-                tasks.push(Task::Close(id));
+            if let Some(stream) = self.streams.remove(&id) {
+                tasks.push(Task::Close(id, self.closed(why, &stream)));
             }
         }
         tasks
+    }
+
+    /// The record of a stream that is ended.
+    fn closed(&mut self, why: Closing, stream: &Stream) -> Audit {
+        let config = Rc::clone(&self.config);
+        let open = match stream {
+            Stream::Open(open) => Some(open),
+            Stream::Ignored | Stream::Waiting(_) => None,
+        };
+        let server = open.map(|open| open.server);
+        let caller = open.and_then(|open| open.caller.as_ref());
+        self.tally.count(Count::Request(server, why.word()));
+        let name = server.and_then(|id| config.servers.server(id));
+        let mut audit = self.audit(Record {
+            server: name.map(|server| server.name.as_str()),
+            outcome: why.word(),
+            status: None,
+            claims: caller.map(|caller| &*caller.claims),
+            digest: caller.map(|caller| &caller.digest),
+            context: open.map_or(&Context::default(), |open| &open.context),
+            source: None,
+            introspection_ms: None,
+        });
+        if config.audit_log == AuditLog::Refused {
+            audit.log = Some(log::Level::Info);
+        }
+        audit
     }
 
     /// Begins to ask again about the tokens of live streams that are due.
@@ -288,6 +321,7 @@ impl Open {
             until,
             recheck_at: recheck.then(|| later(now.steady_ms, policy.recheck_streams)),
             responding: false,
+            context: plan.context,
             caller: Some(Caller {
                 claims,
                 digest: plan.digest,

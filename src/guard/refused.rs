@@ -80,7 +80,7 @@ impl Refused {
             origin: open.origin,
             claims,
             digest,
-            context: Context::default(),
+            context: open.context,
             source: None::<Source>,
             introspection_ms: None,
         }

@@ -9,7 +9,7 @@ use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::flight::{CallId, Flight};
 use crate::introspection::{Callout, Cause, Claims, Introspection, Reply, Undetermined};
-use crate::stream::{Stream, StreamId};
+use crate::stream::{Closing, Stream, StreamId};
 use crate::tally::Count;
 use crate::time::Now;
 
@@ -75,7 +75,8 @@ impl Guard {
             Ok(Introspection::Inactive) => {
                 let kept = self.cache.keep_inactive(digest, now);
                 self.count_kept(kept);
-                self.closing.extend(&flight.watching);
+                let revoked = flight.watching.iter().map(|id| (*id, Closing::Revoked));
+                self.closing.extend(revoked);
                 Err(Denial::Inactive)
             }
             Err(undetermined) => match stand_in(flight, undetermined, now) {

@@ -356,7 +356,7 @@ fn run(event: Event, guard: &mut Guard, history: &mut History) -> bool {
                         let token = Token::asked(ask.callout.body.expose());
                         guard.asked(&ask, history.call(token, None), now);
                     }
-                    Task::Close(stream) => panic!("{stream:?} is closed without need"),
+                    Task::Close(stream, _) => panic!("{stream:?} is closed without need"),
                 }
             }
         }
