@@ -2,7 +2,7 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check
+.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check prometheus
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
@@ -11,7 +11,7 @@ PORT ?= 18000
 COMMON = from_issue_to_revocation with_credentials
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-10s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## build the filter: target/wasm32-wasip1/release/mcp_token_guard.wasm
 	@command -v cargo >/dev/null || { echo 'make: there is no cargo on the path: install Rust from https://rustup.rs, then try again.' >&2; exit 1; }
@@ -36,6 +36,9 @@ common: build envoy ## the part of `interop` that CI runs: every server, a clien
 
 check: ## check a configuration: make check FILE=envoy/envoy.yaml (plugin JSON, Envoy, Istio or Envoy Gateway)
 	@cargo run --quiet --features command --bin mcp-token-guard -- check $(FILE)
+prometheus: build envoy ## try alerts and labels with a real Prometheus, from Debian
+	wasm-tests/prometheus/get
+	cargo test --package mcp-token-guard-tests --test prometheus
 
 standards: build envoy ## run every test, and print which proves which row of the standards with what result
 	wasm-tests/interop/get
@@ -52,8 +55,8 @@ lint: clippy ## check format, lints and docs
 
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --package mcp-token-guard-tests --test interop -- -D warnings
 	cargo clippy --features command --bin mcp-token-guard -- -D warnings
+	cargo clippy --package mcp-token-guard-tests --test interop --test prometheus -- -D warnings
 	cargo clippy --target wasm32-wasip1 -- -D warnings
 
 envoy: ## get Envoy, and print where it is

@@ -73,6 +73,7 @@ impl Envoy {
                     .flat_map(|levels| ["--component-log-level", levels]),
             )
             .args(["--disable-hot-restart", "--drain-time-s", "1"])
+            .args(["--file-flush-interval-msec", "50"])
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle of the log"))
@@ -130,7 +131,7 @@ impl Envoy {
     }
 
     /// Where its admin interface listens.
-    pub(super) fn admin_address(&self) -> SocketAddr {
+    pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
 

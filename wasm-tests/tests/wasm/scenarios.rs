@@ -43,7 +43,7 @@ fn complaints(host: &mut Host, scenario: &Scenario) -> Vec<String> {
     let mut vars = scenario.vars();
     let mut found = Vec::new();
     for (number, step) in scenario.steps.iter().enumerate() {
-        let seen = run(host, step, &vars);
+        let (_, seen) = run(host, step, &vars);
         for complaint in step.complaints(&vars, &seen) {
             found.push(format!("{} step {number}: {complaint}", scenario.name));
         }
@@ -52,8 +52,20 @@ fn complaints(host: &mut Host, scenario: &Scenario) -> Vec<String> {
     found
 }
 
+/// Plays a scenario. All of its streams, with the status that the client got.
+pub fn play(host: &mut Host, scenario: &Scenario) -> Vec<(StreamId, u16)> {
+    let mut vars = scenario.vars();
+    let mut played = Vec::new();
+    for step in &scenario.steps {
+        let (stream, seen) = run(host, step, &vars);
+        step.keep(&mut vars, &seen);
+        played.push((stream, seen.status));
+    }
+    played
+}
+
 /// Plays one step.
-fn run(host: &mut Host, step: &Step, vars: &Vars) -> Observed {
+fn run(host: &mut Host, step: &Step, vars: &Vars) -> (StreamId, Observed) {
     host.run(step.after);
     let request = vars.request(&step.request);
     let calls_before = host.calls().len();
@@ -89,7 +101,7 @@ fn run(host: &mut Host, step: &Step, vars: &Vars) -> Observed {
         })
         .collect();
     host.disconnect(stream);
-    seen
+    (stream, seen)
 }
 
 /// The client sends its request, to the end.
