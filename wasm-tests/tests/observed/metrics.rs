@@ -8,8 +8,11 @@ use mcp_token_guard_tests::peers::PATIENCE;
 
 use crate::queries::{eventful, queries, rules, sample};
 
-/// The samples in Prometheus's text form: name, labels, value.
-fn read(text: &str) -> Vec<(String, BTreeMap<String, String>, f64)> {
+/// Name, labels, value.
+type Sample = (String, BTreeMap<String, String>, String);
+
+/// The samples in Prometheus's text form.
+fn read(text: &str) -> Vec<Sample> {
     let samples = text
         .lines()
         .filter(|line| line.starts_with("mcp_token_guard_"));
@@ -25,26 +28,25 @@ fn read(text: &str) -> Vec<(String, BTreeMap<String, String>, f64)> {
                 let (name, value) = label.split_once('=').expect("a label");
                 (name.to_owned(), value.trim_matches('"').to_owned())
             });
-            (
-                name.to_owned(),
-                labels.collect(),
-                value.parse().expect("a number"),
-            )
+            (name.to_owned(), labels.collect(), value.to_owned())
         })
         .collect()
 }
 
+/// Labels, in any order.
+type Labels = &'static [(&'static str, &'static str)];
+
 /// Each of these has these labels, and this value.
-const EXPECTED: &[(&str, &[(&str, &str)], f64)] = &[
+const EXPECTED: &[(&str, Labels, &str)] = &[
     (
         "mcp_token_guard_requests",
         &[("server", "github"), ("outcome", "allowed")],
-        4.0,
+        "4",
     ),
     (
         "mcp_token_guard_requests",
         &[("server", "github"), ("outcome", "leak_blocked")],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_requests",
@@ -52,17 +54,17 @@ const EXPECTED: &[(&str, &[(&str, &str)], f64)] = &[
             ("server", "github"),
             ("outcome", "credential_cluster_mismatch"),
         ],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_requests",
         &[("server", "github"), ("outcome", "inactive")],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_requests",
         &[("server", "github"), ("outcome", "introspection_failed")],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_requests",
@@ -70,7 +72,7 @@ const EXPECTED: &[(&str, &[(&str, &str)], f64)] = &[
             ("server", "github"),
             ("outcome", "upstream_credential_rejected"),
         ],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_requests",
@@ -78,7 +80,7 @@ const EXPECTED: &[(&str, &[(&str, &str)], f64)] = &[
             ("server", "linear"),
             ("outcome", "upstream_credential_rejected"),
         ],
-        0.0,
+        "0",
     ),
     (
         "mcp_token_guard_requests",
@@ -86,40 +88,40 @@ const EXPECTED: &[(&str, &[(&str, &str)], f64)] = &[
             ("server", "linear"),
             ("outcome", "credential_cluster_mismatch"),
         ],
-        0.0,
+        "0",
     ),
     (
         "mcp_token_guard_requests",
         &[("outcome", "credential_cluster_mismatch")],
-        0.0,
+        "0",
     ),
     (
         "mcp_token_guard_introspections",
         &[("result", "active")],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_introspections",
         &[("result", "inactive")],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_introspections",
         &[("result", "unexpected_status")],
-        1.0,
+        "1",
     ),
     (
         "mcp_token_guard_introspections",
         &[("result", "unreachable")],
-        0.0,
+        "0",
     ),
-    ("mcp_token_guard_cache", &[("result", "hit")], 4.0),
-    ("mcp_token_guard_cache", &[("result", "miss")], 3.0),
-    ("mcp_token_guard_leak_blocked", &[("place", "header")], 1.0),
-    ("mcp_token_guard_leak_blocked", &[("place", "query")], 0.0),
+    ("mcp_token_guard_cache", &[("result", "hit")], "4"),
+    ("mcp_token_guard_cache", &[("result", "miss")], "3"),
+    ("mcp_token_guard_leak_blocked", &[("place", "header")], "1"),
+    ("mcp_token_guard_leak_blocked", &[("place", "query")], "0"),
     // Envoy has a plugin try its configuration twice, then each worker takes it.
-    ("mcp_token_guard_configurations", &[], 3.0),
-    ("mcp_token_guard_introspection_ms_count", &[], 3.0),
+    ("mcp_token_guard_configurations", &[], "3"),
+    ("mcp_token_guard_introspection_ms_count", &[], "3"),
 ];
 
 #[test]
@@ -132,7 +134,7 @@ fn envoy_shows_what_happened_with_labels_and_every_query_asks_for_it() {
         let merged = |name: &str| name == "mcp_token_guard_introspection_ms_count";
         if samples
             .iter()
-            .any(|(name, _, value)| merged(name) && *value == 3.0)
+            .any(|(name, _, value)| merged(name) && value == "3")
         {
             break samples;
         }
@@ -147,7 +149,7 @@ fn envoy_shows_what_happened_with_labels_and_every_query_asks_for_it() {
         let found = samples
             .iter()
             .find(|(known, labels, _)| known == name && *labels == wanted);
-        let found = found.map(|(_, _, value)| *value);
+        let found = found.map(|(_, _, value)| value.as_str());
         assert_eq!(found, Some(*value), "{name} {labels:?} of {samples:#?}");
     }
     let mut known: BTreeSet<String> = BTreeSet::from(["job".to_owned()]);
