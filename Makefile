@@ -2,10 +2,13 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check prometheus
+.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check prometheus fuzz
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
+
+# How long `make fuzz` gives each law.
+SECONDS_EACH ?= 60
 
 # What `make common` runs of `make interop`: test names with these in them.
 COMMON = from_issue_to_revocation with_credentials
@@ -39,6 +42,9 @@ check: ## check a configuration: make check FILE=envoy/envoy.yaml (plugin JSON, 
 prometheus: build envoy ## try alerts and labels with a real Prometheus, from Debian
 	wasm-tests/prometheus/get
 	cargo test --package mcp-token-guard-tests --test prometheus
+
+fuzz: ## look for bytes that break a law of wasm-tests/laws (SECONDS_EACH=60; needs nightly Rust and cargo-fuzz)
+	wasm-tests/fuzz/run $(SECONDS_EACH)
 
 standards: build envoy ## run every test, and print which proves which row of the standards with what result
 	wasm-tests/interop/get
