@@ -2,7 +2,7 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check prometheus fuzz
+.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check prometheus fuzz versions
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
@@ -42,6 +42,9 @@ check: ## check a configuration: make check FILE=envoy/envoy.yaml (plugin JSON, 
 prometheus: build envoy ## try alerts and labels with a real Prometheus, from Debian
 	wasm-tests/prometheus/get
 	cargo test --package mcp-token-guard-tests --test prometheus
+
+versions: build ## run the table of scenarios in every Envoy that is in use
+	wasm-tests/versions
 
 fuzz: ## look for bytes that break a law of wasm-tests/laws (SECONDS_EACH=60; needs nightly Rust and cargo-fuzz)
 	wasm-tests/fuzz/run $(SECONDS_EACH)
