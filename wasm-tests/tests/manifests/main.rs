@@ -8,6 +8,7 @@
 //! CI (`CI=true`).
 
 mod compose;
+mod others;
 mod read;
 mod rules;
 mod schema;
@@ -16,15 +17,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use mcp_token_guard::Config;
-use mcp_token_guard_tests::client::Protocol;
-use mcp_token_guard_tests::envoy::{Setup, pieces};
 use mcp_token_guard_tests::module;
-use mcp_token_guard_tests::peers::Peer;
-use mcp_token_guard_tests::scenario::post;
-use mcp_token_guard_tests::{client, scenario};
 use serde_json::{Value, json};
 
-use read::{added_clusters, documents, guards, items, resources};
+use read::{documents, guards, items, resources};
 
 /// Kinds of which there is no schema here, so only `rules` looks at them.
 const WITHOUT_SCHEMA: &[(&str, &str)] = &[
@@ -161,65 +157,4 @@ fn they_keep_the_rules() {
         broken.extend(rules::broken(&within));
     }
     assert!(broken.is_empty(), "{broken:#?}");
-}
-
-/// Each guard in real Envoy: traffic to a cluster that is not an MCP server's
-/// passes untouched where the guard shares its proxy with other traffic, and is
-/// refused where it does not; a listed cluster has no way round the guard.
-#[test]
-fn other_traffic_is_left_alone_where_there_is_some() {
-    let all = resources();
-    let mut ignoring = 0;
-    for guard in all.iter().flat_map(guards) {
-        let place = &guard.resource.place;
-        let configuration: Value = serde_json::from_str(&guard.configuration).expect("JSON");
-        let ignores = configuration["unlisted_clusters"] == "ignore";
-        ignoring += usize::from(ignores);
-        let servers = configuration["servers"].as_object().expect("servers");
-        let listed = servers.values().next().expect("a server")["cluster"]
-            .as_str()
-            .expect("one cluster")
-            .replace('*', "0");
-        let (mcp, other) = (Peer::start("mcp"), Peer::start("other"));
-        let mut setup = Setup::new()
-            .cluster(pieces::cluster(&listed, mcp.address(), Protocol::Http1))
-            .cluster(pieces::cluster("other", other.address(), Protocol::Http1))
-            .route(pieces::route("/mcp", &listed))
-            .route(pieces::route("/", "other"));
-        let variables = guard.variables.iter();
-        setup.environment = variables
-            .map(|name| (name.clone(), "kanarie-of-the-manifest".to_owned()))
-            .collect();
-        // Those that the manifest adds are at least clusters to Envoy.
-        for cluster in all
-            .iter()
-            .filter(|one| one.folder == guard.resource.folder)
-            .flat_map(added_clusters)
-        {
-            setup.clusters.push(cluster.clone());
-        }
-        let filter = pieces::guard(module::path(), &configuration, &setup.environment);
-        let envoy = setup.filter(filter).start();
-        let request = |path: &str| {
-            let request: scenario::Request = post(path);
-            request.header("Authorization", "Bearer of-another-kind")
-        };
-        let send = |request: &scenario::Request| {
-            client::send(envoy.address(), Protocol::Http1, request).expect("a response")
-        };
-        let status = send(&request("/anything")).status;
-        assert_eq!(status, if ignores { 200 } else { 403 }, "{place}");
-        let arrived = other.take().messages;
-        assert_eq!(arrived.len(), usize::from(ignores), "{place}");
-        for message in arrived {
-            let token = (
-                b"authorization".to_vec(),
-                b"Bearer of-another-kind".to_vec(),
-            );
-            assert!(message.headers.contains(&token), "{place}");
-        }
-        assert_eq!(send(&post("/mcp")).status, 401, "{place}");
-        assert_eq!(mcp.count(), 0, "{place}");
-    }
-    assert_eq!(ignoring, 2);
 }
