@@ -2,7 +2,8 @@
 # be typed.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check prometheus fuzz versions
+.PHONY: help build run demo test lint interop common standards clippy envoy deny bench check \
+	prometheus fuzz versions image release delivery
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
@@ -39,6 +40,7 @@ common: build envoy ## the part of `interop` that CI runs: every server, a clien
 
 check: ## check a configuration: make check FILE=envoy/envoy.yaml (plugin JSON, Envoy, Istio or Envoy Gateway)
 	@cargo run --quiet --features command --bin mcp-token-guard -- check $(FILE)
+
 prometheus: build envoy ## try alerts and labels with a real Prometheus, from Debian
 	wasm-tests/prometheus/get
 	cargo test --package mcp-token-guard-tests --test prometheus
@@ -48,6 +50,16 @@ versions: build ## run the table of scenarios in every Envoy that is in use
 
 fuzz: ## look for bytes that break a law of wasm-tests/laws (SECONDS_EACH=60; needs nightly Rust and cargo-fuzz)
 	wasm-tests/fuzz/run $(SECONDS_EACH)
+
+image: build ## build the module's OCI image in target/image and print its digest (needs buildah)
+	@envoy/image
+
+release: build ## make module, image, bill of materials and checksums in target/release-files
+	@envoy/release
+
+delivery: build envoy ## run the image through a registry and the sample of Compose on podman, as root
+	wasm-tests/delivery/get
+	cargo test --package mcp-token-guard-tests --test delivery
 
 standards: build envoy ## run every test, and print which proves which row of the standards with what result
 	wasm-tests/interop/get
@@ -65,7 +77,7 @@ lint: clippy ## check format, lints and docs
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --features command --bin mcp-token-guard -- -D warnings
-	cargo clippy --package mcp-token-guard-tests --test interop --test prometheus -- -D warnings
+	cargo clippy --package mcp-token-guard-tests --test interop --test prometheus --test delivery -- -D warnings
 	cargo clippy --target wasm32-wasip1 -- -D warnings
 
 envoy: ## get Envoy, and print where it is

@@ -44,11 +44,13 @@ fn what_compose_builds_is_there() {
     }
 }
 
-/// With the real Compose (`docker-compose`, or the plug-in of docker), where one
-/// is: it knows every key, and every mistake.
+/// With the real Compose (that of `make delivery`, `docker-compose`, or the
+/// plug-in of docker), where one is: it knows every key, and every mistake.
 #[test]
 fn compose_takes_it() {
-    let commands: &[&[&str]] = &[&["docker-compose"], &["docker", "compose"]];
+    let own = module::project().join(".tools/compose/bin/docker-compose");
+    let own = own.to_string_lossy();
+    let commands: &[&[&str]] = &[&[&own], &["docker-compose"], &["docker", "compose"]];
     let run = |command: &[&str], args: &[&str]| {
         Command::new(command[0])
             .args(&command[1..])
