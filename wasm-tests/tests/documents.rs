@@ -32,19 +32,128 @@ fn samples() -> Vec<PathBuf> {
     found
 }
 
-#[test]
-fn configurations_in_the_readme_are_taken() {
-    let readme = fs::read_to_string(module::project().join("README.md")).expect("the README");
-    let mut count = 0;
-    for block in readme.split("\n```json").skip(1) {
-        let (block, _) = block.split_once("\n```").expect("the block's end");
-        let (_, block) = block.split_once('\n').expect("the line of the fence");
-        if block.contains("\"authorization_server\"") {
-            taken("README.md", &without_comments(block));
-            count += 1;
+/// The README, and the guides beside the samples.
+fn texts() -> Vec<(PathBuf, String)> {
+    let folder = fs::read_dir(module::project().join("envoy")).expect("the samples");
+    let mut files: Vec<_> = folder.map(|entry| entry.expect("a file").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    files.push(module::project().join("README.md"));
+    assert!(files.len() > 1, "the guides are missing");
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("the text");
+        (path, text)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// What is in the fenced blocks of a text whose language begins so.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(fence) = line.trim_start().strip_prefix("```") else {
+            continue;
+        };
+        let indent = line.len() - line.trim_start().len();
+        let inside = lines.by_ref().map(|line| line.get(indent..).unwrap_or(""));
+        let block: Vec<_> = inside.take_while(|line| *line != "```").collect();
+        if fence.starts_with(language) {
+            found.push(block.join("\n"));
         }
     }
-    assert!(count > 0);
+    found
+}
+
+#[test]
+fn json_in_the_texts_is_json_and_configurations_are_taken() {
+    let mut count = 0;
+    for (path, text) in texts() {
+        for block in blocks(&text, "json") {
+            let what = path.display().to_string();
+            let block = without_comments(&block);
+            if let Err(error) = serde_json::from_str::<serde_json::Value>(&block) {
+                panic!("{what}: {error}: {block}");
+            }
+            if block.contains("\"authorization_server\"") {
+                taken(&what, &block);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 4, "configurations in the texts");
+}
+
+#[test]
+fn commands_in_the_texts_can_be_typed() {
+    let makefile = fs::read_to_string(module::project().join("Makefile")).expect("the Makefile");
+    let mut count = 0;
+    for (path, text) in texts() {
+        let what = path.display();
+        for block in blocks(&text, "sh") {
+            let shell = Command::new("sh").args(["-n", "-c", &block]).output();
+            let shell = shell.expect("a shell");
+            let said = String::from_utf8_lossy(&shell.stderr);
+            assert!(shell.status.success(), "{what}: {said}: {block}");
+            count += 1;
+        }
+        for (_, target) in text.match_indices("`make ").filter_map(|(at, begin)| {
+            let rest = &text[at + begin.len()..];
+            rest.split_once(|end: char| !end.is_ascii_lowercase())
+                .map(|(target, _)| (at, target))
+        }) {
+            let known = makefile.contains(&format!("\n{target}:"));
+            assert!(known, "{what}: there is no `make {target}`");
+        }
+    }
+    assert!(count > 2, "commands in the texts");
+}
+
+#[test]
+fn what_the_texts_link_to_is_there() {
+    for (path, text) in texts() {
+        let folder = path.parent().expect("a folder");
+        let headings: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with('#'))
+            .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+            .map(|heading| heading.replace(' ', "-"))
+            .collect();
+        for (at, _) in text.match_indices("](") {
+            let (target, _) = text[at + 2..].split_once(')').expect("the link's end");
+            let there = match target.strip_prefix('#') {
+                Some(heading) => headings.iter().any(|one| one == heading),
+                None => target.starts_with("https://") || folder.join(target).exists(),
+            };
+            assert!(there, "{}: {target} is not there", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_a_guide() {
+    let guides = module::project().join("envoy/guides.md");
+    let guides = fs::read_to_string(guides).expect("the guides");
+    let mut alerts: Vec<String> = [
+        "AuthorizationServerFailing",
+        "UpstreamCredentialRefused",
+        "LeakBlocked",
+        "CacheUseless",
+        "ClusterMismatch",
+    ]
+    .map(|name| format!("McpTokenGuard{name}"))
+    .into();
+    // Where the rules are, they say which there are.
+    let rules = module::project().join("envoy/prometheus/alerts.yaml");
+    if let Ok(rules) = fs::read_to_string(rules) {
+        let rules = rules.lines();
+        let names = rules.filter_map(|line| line.trim_start().strip_prefix("- alert: "));
+        alerts = names.map(str::to_owned).collect();
+        assert!(alerts.len() > 4);
+    }
+    for alert in alerts {
+        let heading = format!("\n### {alert}\n");
+        assert!(guides.contains(&heading), "{alert} has no guide");
+    }
 }
 
 #[test]
