@@ -2,11 +2,12 @@
 //! the guard, each sample by Envoy.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mcp_token_guard::Config;
 use mcp_token_guard_tests::module;
+use serde::Deserialize as _;
 use yaml_serde::Value;
 
 fn taken(what: &str, configuration: &str) {
@@ -261,4 +262,68 @@ fn line_without_comment(line: &str) -> &str {
         escaped = byte == b'\\' && !escaped;
     }
     line
+}
+
+/// Every cluster that reaches an authorization server bounds its calls, and
+/// leaves out an address that fails.
+#[test]
+fn samples_bound_the_calls_to_the_authorization_server() {
+    let mut seen = 0;
+    for sample in all_yaml(&module::project().join("envoy")) {
+        let text = fs::read_to_string(&sample).expect("the sample");
+        for document in yaml_serde::Deserializer::from_str(&text) {
+            let document = Value::deserialize(document).expect("YAML");
+            bounded(&sample.display().to_string(), &document, &mut seen);
+        }
+    }
+    assert!(seen >= 4, "only {seen} clusters were found");
+}
+
+/// Looks for them in a document.
+fn bounded(place: &str, value: &Value, seen: &mut usize) {
+    let Value::Mapping(members) = value else {
+        if let Value::Sequence(items) = value {
+            for item in items {
+                bounded(place, item, seen);
+            }
+        }
+        return;
+    };
+    let name = value.get("name").and_then(Value::as_str);
+    let name = name.or_else(|| value.get("metadata")?.get("name")?.as_str());
+    if name.is_some_and(|name| name.ends_with("authorization-server")) {
+        let kind = value.get("kind").and_then(Value::as_str);
+        let (at, bounds) = if value.get("load_assignment").is_some() {
+            (Some(value), ["circuit_breakers", "outlier_detection"])
+        } else if kind == Some("DestinationRule") {
+            let policy = value.get("spec").and_then(|spec| spec.get("trafficPolicy"));
+            (policy, ["connectionPool", "outlierDetection"])
+        } else {
+            (None, [""; 2])
+        };
+        for bound in bounds {
+            let there = at.is_none_or(|at| at.get(bound).is_some());
+            assert!(there, "{place}: {name:?} has no {bound}");
+        }
+        *seen += usize::from(at.is_some());
+    }
+    for member in members.values() {
+        bounded(place, member, seen);
+    }
+}
+
+/// The files with this ending in a folder and below.
+fn all_yaml(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("a file").path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                all_yaml(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect()
 }
