@@ -21,8 +21,8 @@ pub struct Call {
     pub body: Vec<u8>,
     /// The timeout of the whole call.
     pub timeout: Duration,
-    /// The root context that owns it.
-    pub(super) root: u32,
+    /// The root context that owns it: one for each configuration.
+    pub root: u32,
     /// Whether it is still to be answered.
     pub open: bool,
 }

@@ -71,6 +71,16 @@ impl Host {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         Self::load(&self.module, &environment, configuration.as_ref(), &name)?;
+        self.take_on(configuration)
+    }
+
+    /// The same, for a configuration that has been tried before.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is refused all the same.
+    pub fn take_on(&mut self, configuration: impl AsRef<[u8]>) -> Result<(), LoadError> {
+        let name = self.store.data().roots[&self.root].name.clone();
         let old = self.root;
         self.root = self.start_root(configuration.as_ref(), &name)?;
         if let Some(root) = self.store.data_mut().roots.get_mut(&old) {

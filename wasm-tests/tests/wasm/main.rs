@@ -6,6 +6,7 @@ mod bench;
 mod budget;
 mod crowds;
 mod faults;
+mod interleavings;
 mod life;
 mod observed;
 mod responses;
