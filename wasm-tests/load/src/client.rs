@@ -51,8 +51,10 @@ pub struct Outcome {
     pub unexpected: Option<String>,
     /// How long all of it took.
     pub elapsed: Duration,
-    /// How long each answer took, in microseconds, sorted.
+    /// How long each answer of [`Load::status`] took, in microseconds, sorted.
     pub latencies: Vec<u32>,
+    /// The same of the other status.
+    pub others: Vec<u32>,
 }
 
 /// How long nothing may happen.
@@ -74,6 +76,14 @@ impl Load {
     /// # Errors
     /// When a connection fails, or nothing comes for long.
     pub fn run(&self) -> io::Result<Outcome> {
+        self.run_or(None)
+    }
+
+    /// The same, where answers may have another status as well.
+    ///
+    /// # Errors
+    /// When a connection fails, or nothing comes for long.
+    pub fn run_or(&self, or: Option<u16>) -> io::Result<Outcome> {
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(256);
         let begin = Instant::now();
@@ -113,16 +123,21 @@ impl Load {
                     continue;
                 };
                 let response = &connection.input[..length];
-                if http1::status(response) != Some(self.status) && outcome.unexpected.is_none() {
+                let status = http1::status(response);
+                let other = or.is_some() && status == or;
+                if status != Some(self.status) && !other && outcome.unexpected.is_none() {
                     outcome.unexpected = Some(String::from_utf8_lossy(response).into_owned());
                 }
                 let closes = ended || http1::closes(response);
                 connection.input.drain(..length);
                 outcome.requests += 1;
                 let took = now.saturating_duration_since(connection.sent).as_micros();
-                outcome
-                    .latencies
-                    .push(u32::try_from(took).unwrap_or(u32::MAX));
+                let took = u32::try_from(took).unwrap_or(u32::MAX);
+                if other {
+                    outcome.others.push(took);
+                } else {
+                    outcome.latencies.push(took);
+                }
                 let go_on = match self.until {
                     Until::Elapsed(time) => now.saturating_duration_since(begin) < time,
                     Until::Requests(requests) => serial < requests,
@@ -144,6 +159,7 @@ impl Load {
         }
         outcome.elapsed = begin.elapsed();
         outcome.latencies.sort_unstable();
+        outcome.others.sort_unstable();
         Ok(outcome)
     }
 
@@ -201,8 +217,12 @@ impl Outcome {
     /// The latency that so many percent of answers did not exceed, in
     /// microseconds.
     pub fn percentile(&self, percent: usize) -> u32 {
-        let place = self.latencies.len().saturating_sub(1) * percent / 100;
-        self.latencies.get(place).copied().unwrap_or_default()
+        at(&self.latencies, percent)
+    }
+
+    /// The same of the other status.
+    pub fn percentile_of_others(&self, percent: usize) -> u32 {
+        at(&self.others, percent)
     }
 
     /// Answers a second.
@@ -210,4 +230,10 @@ impl Outcome {
     pub fn rate(&self) -> f64 {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
+}
+
+/// So many percent of the way through.
+fn at(sorted: &[u32], percent: usize) -> u32 {
+    let place = sorted.len().saturating_sub(1) * percent / 100;
+    sorted.get(place).copied().unwrap_or_default()
 }
