@@ -12,6 +12,7 @@ mod roles;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,10 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// Changes to the bootstrap as a whole, the last thing before the start.
     pub patches: Vec<fn(&mut Value)>,
+    /// The port of the listener; 0 is any that is free.
+    pub port: u16,
+    /// Where Envoy reads the listener from, and follows what is written there.
+    pub listener_file: Option<PathBuf>,
 }
 
 impl Setup {
@@ -71,6 +76,8 @@ impl Setup {
             certificate: None,
             environment: scenario::ENVIRONMENT.iter().map(known).collect(),
             patches: Vec::new(),
+            port: 0,
+            listener_file: None,
         }
     }
 
@@ -128,6 +135,21 @@ impl Setup {
     pub fn patch(mut self, patch: fn(&mut Value)) -> Self {
         self.patches.push(patch);
         self
+    }
+
+    /// Writes the listener to [`Setup::listener_file`], where an Envoy that runs
+    /// takes it up.
+    ///
+    /// # Errors
+    /// When it cannot be written, or there is no such file.
+    pub fn write_listener(&self, version: &str) -> io::Result<()> {
+        let Some(file) = &self.listener_file else {
+            return Err(io::Error::other("the listener is not in a file"));
+        };
+        let next = file.with_extension("next");
+        std::fs::write(&next, bootstrap::discovery(self, version).to_string())?;
+        // Envoy looks when a file is moved there, and never sees half of one.
+        std::fs::rename(next, file)
     }
 
     /// Starts it and waits until it is ready.

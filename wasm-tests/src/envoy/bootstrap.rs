@@ -5,14 +5,13 @@ use serde_json::{Value, json};
 use super::Setup;
 use super::pieces::{native, server_of};
 
-/// The bootstrap of a set-up.
-pub(super) fn compose(setup: &Setup) -> Value {
+/// The listener of a set-up.
+fn listener(setup: &Setup) -> Value {
     let mut filters = setup.filters.clone();
     filters.push(native(
         "envoy.filters.http.router",
         "envoy.extensions.filters.http.router.v3.Router",
     ));
-    let loopback = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
     let mut manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "guarded",
@@ -38,7 +37,7 @@ pub(super) fn compose(setup: &Setup) -> Value {
     }]);
     let mut listener = json!({
         "name": "guarded",
-        "address": loopback,
+        "address": loopback(setup.port),
         "filter_chains": [{"filters": filters}],
     });
     if let Some(certificate) = &setup.certificate {
@@ -54,17 +53,39 @@ pub(super) fn compose(setup: &Setup) -> Value {
             .expect("a list")
             .push(encrypted);
     }
+    listener
+}
+
+/// The listener as a file that Envoy reads it from.
+pub(super) fn discovery(setup: &Setup, version: &str) -> Value {
+    let mut listener = listener(setup);
+    listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
+    json!({"version_info": version, "resources": [listener]})
+}
+
+/// The bootstrap of a set-up.
+pub(super) fn compose(setup: &Setup) -> Value {
     let mut bootstrap = json!({
         // Asked for by everything that can be updated.
         "node": {"id": "bench", "cluster": "bench"},
-        "admin": {"address": loopback},
-        "static_resources": {
-            "listeners": [listener],
-            "clusters": setup.clusters,
-        },
+        "admin": {"address": loopback(0)},
+        "static_resources": {"clusters": setup.clusters},
     });
+    if let Some(file) = &setup.listener_file {
+        bootstrap["dynamic_resources"] = json!({"lds_config": {
+            "resource_api_version": "V3",
+            "path_config_source": {"path": file},
+        }});
+    } else {
+        bootstrap["static_resources"]["listeners"] = json!([listener(setup)]);
+    }
     for patch in &setup.patches {
         patch(&mut bootstrap);
     }
     bootstrap
+}
+
+/// A port of loopback.
+fn loopback(port: u16) -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
 }
