@@ -3,11 +3,12 @@
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use tokio::net::TcpSocket;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 use super::Response;
 use crate::certificate::Certificate;
-use crate::peers::PATIENCE;
+use crate::peers::{PATIENCE, runtime};
 use crate::scenario::Request;
 
 /// TLS on a socket.
@@ -30,6 +31,23 @@ impl Http1 {
     pub fn connect(to: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             stream: socket(to)?,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// A new connection that ends by a reset when it is dropped.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub fn connect_resetting(to: SocketAddr) -> io::Result<Self> {
+        let stream = runtime().block_on(async {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_zero_linger()?;
+            socket.connect(to).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        Ok(Self {
+            stream: patient(stream)?,
             buffer: Vec::new(),
         })
     }
@@ -219,7 +237,11 @@ impl<S: io::Read + io::Write> Http1<S> {
 
 /// A socket that waits for nothing longer than [`PATIENCE`].
 fn socket(to: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    patient(TcpStream::connect_timeout(&to, PATIENCE)?)
+}
+
+/// A socket on which nothing waits for ever.
+fn patient(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
