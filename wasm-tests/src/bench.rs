@@ -15,7 +15,7 @@ mod budgets;
 mod chart;
 mod filters;
 mod jwt;
-mod machine;
+pub(crate) mod machine;
 mod peers;
 mod report;
 mod rounds;

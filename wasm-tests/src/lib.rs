@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod certificate;
+pub mod chaos;
 pub mod client;
 pub mod demo;
 pub mod envoy;

@@ -247,7 +247,7 @@ pub fn runtime() -> &'static Runtime {
 }
 
 /// A socket that can share its port with the reservation.
-fn socket() -> TcpSocket {
+pub(crate) fn socket() -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseport(true).expect("to share a port");
     socket

@@ -91,7 +91,7 @@ fn ticks(process: u32) -> Result<Duration, String> {
 }
 
 /// The memory of a process that is in RAM, in megabytes.
-pub(super) fn resident(process: u32) -> Result<u64, String> {
+pub(crate) fn resident(process: u32) -> Result<u64, String> {
     let text = fs::read_to_string(format!("/proc/{process}/status"))
         .map_err(|error| format!("the memory of Envoy is unknown: {error}."))?;
     text.lines()
