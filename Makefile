@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help build run demo test lint interop common standards clippy envoy deny bench check \
-	prometheus fuzz versions image release delivery
+	prometheus fuzz versions image release delivery chaos
 
 # The first of four ports for `make run` and `make demo`.
 PORT ?= 18000
@@ -69,6 +69,9 @@ standards: build envoy ## run every test, and print which proves which row of th
 
 bench: build envoy ## measure what it costs beside what else could do its work, in real Envoy
 	cargo run --package mcp-token-guard-tests --bin bench
+
+chaos: build envoy ## faults, floods, updates, a dying VM and a soak of SOAK_SECONDS (1800); PART=... for one of them
+	ulimit -n $$(ulimit -Hn) && cargo run --package mcp-token-guard-tests --bin chaos -- $(PART)
 
 lint: clippy ## check format, lints and docs
 	cargo fmt --all --check
