@@ -21,9 +21,10 @@ use crate::client::Http1;
 use crate::module;
 use crate::scenario::Request;
 
-/// By how much Envoy's timers may be early: they begin at the time that its
-/// event loop had when it last woke.
-const TICK: Duration = Duration::from_millis(100);
+/// By how much Envoy's timers may be early by a finer clock: its event loop
+/// reads the kernel's coarse one, which goes on by a hundredth of a second at
+/// most.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A request with so many fields kills the VM; with Envoy's own ones.
 const DEADLY_FIELDS: i32 = 77;
