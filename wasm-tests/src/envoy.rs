@@ -9,6 +9,7 @@ mod bootstrap;
 pub mod pieces;
 mod process;
 mod roles;
+mod sent;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 pub use bench::{Bench, Surroundings, now};
 pub use process::{Envoy, NotStarted};
 pub use roles::Arrangement;
+pub use sent::Sent;
 
 use crate::certificate::Certificate;
 use crate::client;

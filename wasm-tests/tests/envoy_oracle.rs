@@ -12,6 +12,7 @@ fn unguarded() -> Bench {
         authorization_server: surroundings.authorization_server,
         upstreams: surroundings.upstreams,
         late: false,
+        sent: None,
     }
 }
 

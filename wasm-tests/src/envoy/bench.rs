@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::pieces::{cluster, direct, guard, moved, route};
+use super::sent::Sent;
 use super::{Envoy, Setup};
 use crate::client::{self, Over, Protocol, Response};
 use crate::module;
@@ -29,6 +30,9 @@ pub struct Bench {
     /// Whether the head of a request that was refused may still be on its way
     /// to an upstream.
     pub late: bool,
+    /// The tokens that no upstream may get; none where there is no guard, or
+    /// where it leaves other clusters alone.
+    pub sent: Option<Sent>,
 }
 
 /// The peers of the scenarios, and an Envoy set up to reach them.
@@ -109,6 +113,7 @@ impl Surroundings {
             authorization_server: self.authorization_server,
             upstreams: self.upstreams,
             late: false,
+            sent: (configuration["unlisted_clusters"] != "ignore").then(Sent::default),
         }
     }
 }
@@ -153,16 +158,32 @@ impl Bench {
     /// # Panics
     /// When there is no response.
     pub fn send(&self, protocol: Protocol, request: &Request) -> Response {
+        if let Some(sent) = &self.sent {
+            sent.note(request);
+        }
         let sent = client::send(self.envoy.address(), protocol, request);
         sent.unwrap_or_else(|error| panic!("no response: {error}"))
     }
 
     /// Every request that has arrived at any upstream, which are then forgotten.
+    ///
+    /// # Panics
+    /// When a token that [`Bench::send`] has sent is in what has arrived.
     pub fn arrived(&self) -> Vec<Message> {
+        self.search();
         self.upstreams
             .iter()
             .flat_map(|peer| peer.take().messages)
             .collect()
+    }
+
+    /// Searches what the upstreams have got and not given away for the tokens
+    /// that were sent.
+    fn search(&self) {
+        let found = |sent: &Sent| self.upstreams.iter().find_map(|peer| sent.found(peer));
+        if let Some(leak) = self.sent.as_ref().and_then(found) {
+            panic!("{leak}");
+        }
     }
 
     /// Runs a scenario. Returns what broke its rule.
@@ -231,6 +252,15 @@ impl Bench {
             seen.upstream_bytes.extend(record.bytes);
         }
         seen
+    }
+}
+
+/// A test that does not ask what has arrived is searched at its end.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.search();
+        }
     }
 }
 

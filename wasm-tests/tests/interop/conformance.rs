@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mcp_token_guard_tests::client::Protocol;
+use mcp_token_guard_tests::demo::recording::find;
 use mcp_token_guard_tests::envoy::pieces::{cluster, guard, route};
 use mcp_token_guard_tests::envoy::{Envoy, Setup};
 use mcp_token_guard_tests::module;
@@ -18,9 +19,13 @@ use serde_json::{Value, json};
 use crate::authority::{Folder, free, listens};
 use crate::gateway::listen_where_the_resource_is;
 use crate::parts::{self, Part};
+use crate::relay::Relay;
 
 /// The token that the suite, which has no option for one, is given on the way.
 const TOKEN: &str = "kanarie-conformance";
+
+/// What the guard sets in its place.
+const CREDENTIAL: &[u8] = b"Bearer kanarie-alpha-credential";
 
 /// A check that was passed.
 const PASSED: &str = "SUCCESS";
@@ -54,7 +59,7 @@ fn everything() -> (SocketAddr, Part) {
 }
 
 /// Envoy with the guard before a server. A filter in front adds the token.
-fn gateway(server: SocketAddr) -> (Envoy, Peer, String) {
+fn gateway(server: &Relay) -> (Envoy, Peer, String) {
     let url = format!("http://{}/mcp", free());
     let configuration = json!({
         "authorization_server": {
@@ -97,7 +102,7 @@ fn gateway(server: SocketAddr) -> (Envoy, Peer, String) {
             authority.address(),
             Protocol::Http1,
         ))
-        .cluster(cluster("tools", server, Protocol::Http1))
+        .cluster(cluster("tools", server.address, Protocol::Http1))
         .route(route("/", "tools"))
         .patch(listen_where_the_resource_is)
         .start();
@@ -157,8 +162,12 @@ fn same(
 ) {
     let (address, _part) = server();
     let direct = verdicts(version, options, &format!("http://{address}/mcp"));
-    let (_envoy, _authority, url) = gateway(address);
+    let server = Relay::to(address);
+    let (_envoy, _authority, url) = gateway(&server);
     let guarded = verdicts(version, options, &url);
+    let got = server.recording.connections().concat();
+    assert!(find(&got, CREDENTIAL).is_some(), "nothing went to it");
+    assert!(find(&got, TOKEN.as_bytes()).is_none(), "the token went on");
     let mut different = Vec::new();
     for (check, status) in &direct {
         let behind = guarded.get(check).map_or("nothing", String::as_str);

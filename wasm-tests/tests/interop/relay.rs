@@ -1,8 +1,11 @@
-//! The way to the authorization server, which can be closed: what it has issued
-//! and knows is kept meanwhile, as no restart of these servers would.
+//! The way to a server, which can be closed, and keeps the bytes that go there.
+//! What an authorization server has issued and knows is kept while it is closed,
+//! as no restart of these servers would.
 
 use std::net::SocketAddr;
 
+use axum::serve::Listener;
+use mcp_token_guard_tests::demo::recording::{RecordedStream, Recording};
 use mcp_token_guard_tests::peers::runtime;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +16,8 @@ use tokio::task::JoinHandle;
 pub struct Relay {
     /// Where it listens.
     pub address: SocketAddr,
+    /// What has gone to the server.
+    pub recording: Recording,
     /// Whether it is open.
     open: watch::Sender<bool>,
     /// The task that accepts.
@@ -26,14 +31,18 @@ impl Relay {
             .block_on(TcpListener::bind("127.0.0.1:0"))
             .expect("a free port");
         let address = listener.local_addr().expect("its address");
+        let recording = Recording::default();
+        let mut listener = recording.over(listener);
         let (open, watch) = watch::channel(true);
         let task = runtime().spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let (stream, _) = Listener::accept(&mut listener).await;
                 tokio::spawn(pass(stream, server, watch.clone()));
             }
         });
         Self {
             address,
+            recording,
             open,
             task,
         }
@@ -58,7 +67,7 @@ impl Drop for Relay {
 }
 
 /// Passes one connection on until it is closed.
-async fn pass(mut here: TcpStream, server: SocketAddr, mut open: watch::Receiver<bool>) {
+async fn pass(mut here: RecordedStream, server: SocketAddr, mut open: watch::Receiver<bool>) {
     if !*open.borrow() {
         return;
     }
