@@ -4,6 +4,7 @@
 //! panic on any status that they do not know; those used here were chosen
 //! because Envoy gives no other in the phase in which they are called.
 
+use core::cell::Cell;
 use core::time::Duration;
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -29,7 +30,14 @@ impl From<Status> for HostError {
 #[derive(Debug)]
 pub(crate) struct Clock {
     since: Instant,
+    /// Both, when the wall clock was last read.
+    read: Cell<Option<Now>>,
 }
+
+/// For how long the wall clock is taken to go on as the steady one does, in
+/// milliseconds. Each reading is a call of the host, and this saves most of
+/// them under load; that the wall clock was set is seen so much later.
+const WALL_CLOCK_READ_EVERY_MS: u64 = 100;
 
 impl Clock {
     /// Begins to count the steady time.
@@ -40,23 +48,31 @@ impl Clock {
     pub(crate) fn start() -> Self {
         Self {
             since: Instant::now(),
+            read: Cell::new(None),
         }
     }
 
     /// The time.
     pub(crate) fn now(&self) -> Result<Now, HostError> {
+        let steady_ms = milliseconds(self.since.elapsed())?;
+        if let Some(read) = self.read.get() {
+            let since = steady_ms.saturating_sub(read.steady_ms);
+            if since < WALL_CLOCK_READ_EVERY_MS {
+                let wall_ms = read.wall_ms.saturating_add(since);
+                return Ok(Now { wall_ms, steady_ms });
+            }
+        }
         let wall = hostcalls::get_current_time()?;
         let wall = wall.duration_since(UNIX_EPOCH).map_err(|_| HostError)?;
-        Ok(Now {
-            wall_ms: wall.as_millis().try_into().map_err(|_| HostError)?,
-            steady_ms: self
-                .since
-                .elapsed()
-                .as_millis()
-                .try_into()
-                .map_err(|_| HostError)?,
-        })
+        let wall_ms = milliseconds(wall)?;
+        let now = Now { wall_ms, steady_ms };
+        self.read.set(Some(now));
+        Ok(now)
     }
+}
+
+fn milliseconds(duration: Duration) -> Result<u64, HostError> {
+    duration.as_millis().try_into().map_err(|_| HostError)
 }
 
 /// The fields of a map, in one call.

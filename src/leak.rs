@@ -2,13 +2,17 @@
 
 use core::cell::OnceCell;
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 
 use crate::fields::{percent_decode, trim};
 
 /// From this length on a token is looked for anywhere in a value. A shorter
 /// one would be found in innocent text, so it counts as a whole value only.
 const SUBSTRING_FROM: usize = 16;
+
+/// From this length on a value is worth a prepared search: in shorter ones
+/// `memmem::find` compares rolling hashes, and prepares nothing.
+const PREPARED_FROM: usize = 64;
 
 /// Where a token was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,7 @@ impl<'a> Search<'a> {
         if token.len() < SUBSTRING_FROM {
             name.as_bytes() == token
         } else {
-            memchr::memmem::find(name.as_bytes(), &token).is_some()
+            memmem::find(name.as_bytes(), &token).is_some()
         }
     }
 
@@ -112,10 +116,16 @@ impl<'a> Search<'a> {
         if self.token.len() < SUBSTRING_FROM || value.len() < self.token.len() {
             return false;
         }
+        self.is_in(value)
+            || (memchr::memchr(b'%', value).is_some() && self.is_in(&percent_decode(value)))
+    }
+
+    fn is_in(&self, value: &[u8]) -> bool {
+        if value.len() < PREPARED_FROM {
+            return memmem::find(value, self.token).is_some();
+        }
         let finder = self.finder.get_or_init(|| Finder::new(self.token));
         finder.find(value).is_some()
-            || (memchr::memchr(b'%', value).is_some()
-                && finder.find(&percent_decode(value)).is_some())
     }
 
     fn is_whole(&self, value: &[u8]) -> bool {

@@ -77,8 +77,9 @@ impl Worker {
         };
         match step {
             Step::Ask(ask) => {
-                self.ask(&ask)?;
-                self.settle(SETTLED_AT_ONCE)?;
+                let now = self.now()?;
+                self.ask(&ask, now)?;
+                self.settle(SETTLED_AT_ONCE, now)?;
                 Ok(Action::Pause)
             }
             Step::Forward(forward, audit) => {
@@ -96,8 +97,7 @@ impl Worker {
 
     /// Makes a call. Where the host does not take it, those who wait for it
     /// are settled next.
-    fn ask(&self, ask: &Ask) -> Result<(), HostError> {
-        let now = self.now()?;
+    fn ask(&self, ask: &Ask, now: Now) -> Result<(), HostError> {
         match host::dispatch(&ask.callout) {
             Ok(call) => self.tell(|guard| guard.asked(ask, CallId(call), now)),
             Err(HostError) => self.tell(|guard| guard.not_sent(ask, now)),
@@ -127,12 +127,11 @@ impl Worker {
             whole(&fields, &body)
         };
         self.tell(|guard| guard.answered(CallId(call), &reply, now))?;
-        self.settle(SETTLED_AT_ONCE)
+        self.settle(SETTLED_AT_ONCE, now)
     }
 
     /// Settles requests that are ready, as many as one callback may.
-    fn settle(&self, at_most: usize) -> Result<(), HostError> {
-        let now = self.now()?;
+    fn settle(&self, at_most: usize, now: Now) -> Result<(), HostError> {
         for _ in 0..at_most {
             let Some((stream, step)) = self.tell(|guard| guard.settle(now))? else {
                 break;
@@ -253,7 +252,7 @@ impl Worker {
         let mut left = SETTLED_AT_ONCE;
         for task in self.tell(|guard| guard.tick(now))? {
             match task {
-                Task::Ask(ask) => self.ask(&ask)?,
+                Task::Ask(ask) => self.ask(&ask, now)?,
                 Task::Close(stream, audit) => {
                     left = left.saturating_sub(1);
                     if host::act_for(stream.0).is_ok() {
@@ -264,7 +263,7 @@ impl Worker {
                 }
             }
         }
-        self.settle(left)
+        self.settle(left, now)
     }
 
     /// Counts what has happened, and has itself woken in time.
