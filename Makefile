@@ -48,7 +48,7 @@ prometheus: build envoy ## try alerts and labels with a real Prometheus, from De
 versions: build ## run the table of scenarios in every Envoy that is in use
 	wasm-tests/versions
 
-fuzz: ## look for bytes that break a law of wasm-tests/laws (SECONDS_EACH=60; needs nightly Rust and cargo-fuzz)
+fuzz: ## look for bytes that break a law of wasm-tests/laws (SECONDS_EACH=60, EXECUTIONS; needs nightly Rust and cargo-fuzz)
 	wasm-tests/fuzz/run $(SECONDS_EACH)
 
 image: build ## build the module's OCI image in target/image and print its digest (needs buildah)
