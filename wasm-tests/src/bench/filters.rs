@@ -47,6 +47,16 @@ pub(super) fn guard_of(module: &Path, configuration: &Value) -> Value {
     pieces::guard(module, configuration, &environment())
 }
 
+/// A module that makes the guard's calls into the host, and nothing besides.
+pub(super) fn floor() -> Result<Value, String> {
+    let text = include_str!("floor.wat");
+    let bytes = wat::parse_str(text).map_err(|error| format!("floor.wat: {error}"))?;
+    let path = module::project().join("target/floor.wasm");
+    std::fs::write(&path, bytes)
+        .map_err(|error| format!("{} cannot be written: {error}.", path.display()))?;
+    Ok(guard_of(&path, &json!({})))
+}
+
 fn typed(name: &str, message: &str, mut config: Value) -> Value {
     config["@type"] = format!("type.googleapis.com/{message}").into();
     json!({"name": name, "typed_config": config})

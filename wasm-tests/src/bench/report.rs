@@ -75,7 +75,9 @@ pub(super) fn page(run: &Run<'_>) -> String {
          `ext_authz` asks a server that answers at once and sets the credential, and has nobody to \
          ask itself. Lua and `jwt_authn` check less than the guard: no audience or expiry of a policy \
          in Lua, no revocation in `jwt_authn`, no search for the token and no look at the answer in \
-         either. An answer of the guard's is used for 2 s here, so its cached figures have the calls \
+         either. The module that decides nothing makes the guard's calls into Envoy for a cached token \
+         and has no code besides: what it costs no filter with these calls can go below. An answer of \
+         the guard's is used for 2 s here, so its cached figures have the calls \
          for that in them. A refused request has no content: Envoy closes a connection of HTTP/1.1 \
          on which it answers before all of a request is there.\n\n\
          ## Event streams\n\n\

@@ -152,6 +152,14 @@ impl Lineup {
             lineup.add(key, name, &request(jwt::TOKEN), 200)?;
         }
 
+        lineup.envoy(strict().filter(filters::floor()?));
+        lineup.add(
+            "floor",
+            "Wasm that makes the guard's calls into Envoy, decides nothing",
+            &opaque,
+            200,
+        )?;
+
         let sample = filters::sample();
         let with = |change: &dyn Fn(&mut Value)| {
             let mut configuration = sample.clone();
