@@ -11,8 +11,10 @@ mod around;
 mod asked;
 mod authorization_server;
 mod budget;
+mod client_auth;
 mod cursor;
 mod default_headers;
+mod endpoint;
 mod header;
 mod names;
 mod parse;
@@ -28,8 +30,10 @@ mod template;
 mod uri;
 
 use core::time::Duration;
+use std::rc::Rc;
 
 use crate::access::Requirement;
+use crate::client_auth::ClientAuth;
 use crate::denial::Challenges;
 use crate::fields::NameSet;
 use crate::metadata::Documents;
@@ -109,7 +113,7 @@ pub(crate) struct AuthorizationServer {
     pub(crate) introspection: Endpoint,
 }
 
-/// RFC 7662 endpoint: what stays the same in every call to it.
+/// An OAuth endpoint: what stays the same in every call to it.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     /// The URL as configured (part of the cache key).
@@ -123,32 +127,9 @@ pub(crate) struct Endpoint {
     /// `:path` of the call: path and query.
     pub(crate) path: String,
     /// How we authenticate.
-    pub(crate) auth: ClientAuth,
+    pub(crate) auth: Rc<ClientAuth>,
     /// For the whole call, connecting and reading the answer included.
     pub(crate) timeout: Duration,
-}
-
-/// RFC 6749 section 2.3, RFC 7662 section 2.1: how the call is authorized.
-#[derive(Debug)]
-pub(crate) enum ClientAuth {
-    /// `client_secret_basic`: the ready value of `Authorization`.
-    Basic {
-        /// `client_id`, part of the cache key.
-        client_id: String,
-        /// `Basic …`, id and secret form-encoded before they were joined.
-        authorization: Secret,
-    },
-    /// A bearer token of our own: the ready value of `Authorization`.
-    Bearer(Secret),
-    /// No authentication of ours.
-    None,
-    /// `client_secret_post`.
-    Post {
-        /// `client_id`, part of the cache key.
-        client_id: String,
-        /// `&client_id=…&client_secret=…`, form-encoded, to put behind `token`.
-        form: Secret,
-    },
 }
 
 /// How long answers are kept, and how many.

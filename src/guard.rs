@@ -15,14 +15,16 @@ use std::rc::Rc;
 use crate::audit::{Context, Record, Source};
 use crate::bearer::{BearerToken, NoToken};
 use crate::cache::{Cache, Known};
-use crate::config::{AuditLog, ClientAuth, Config, Role, Unlisted};
+use crate::callout::Callout;
+use crate::client_auth::Authenticator;
+use crate::config::{AuditLog, Config, Role, Unlisted};
 use crate::denial::Denial;
 use crate::digest::{Digester, TokenDigest};
 use crate::fields::Field;
 use crate::flight::{Flights, Waiter};
 use crate::hash::Map;
 use crate::head::{Head, Method};
-use crate::introspection::{Callout, Claims, Trace};
+use crate::introspection::{self, Claims, Trace};
 use crate::origin::{self, Origin};
 use crate::passage::{Forward, Plan};
 use crate::reply::LocalReply;
@@ -41,6 +43,7 @@ pub use live::{Answer, Task, TrailersStep, Wake};
 pub struct Guard {
     config: Rc<Config>,
     digester: Digester,
+    authenticator: Authenticator,
     sessions: Sessions,
     /// Digests of our own credentials.
     own: Vec<TokenDigest>,
@@ -104,16 +107,13 @@ impl Guard {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let endpoint = &config.authorization_server.introspection;
-        let client = match &endpoint.auth {
-            ClientAuth::Basic { client_id, .. } | ClientAuth::Post { client_id, .. } => client_id,
-            ClientAuth::Bearer(_) | ClientAuth::None => "",
-        };
-        let digester = Digester::new(&endpoint.url, client);
+        let digester = Digester::new(&endpoint.url, &endpoint.auth.client_id);
         let credentials = config.servers.iter().flat_map(|server| &server.credentials);
         Self {
             own: credentials
                 .map(|credential| digester.of(credential.expose()))
                 .collect(),
+            authenticator: Authenticator::new(&endpoint.auth),
             sessions: Sessions::new(&config.session_keys),
             cache: Cache::new(&config.cache, &config.limits),
             flights: Flights::default(),
@@ -250,7 +250,7 @@ impl Guard {
             Some(_) => Trace::default(),
         };
         let endpoint = &config.authorization_server.introspection;
-        let callout = Callout::new(endpoint, token, &trace);
+        let callout = introspection::ask(endpoint, token, &trace, self.authenticator.prove());
         let secret = plan.token.clone();
         self.flights
             .begin(digest, secret, trace, stale, Waiter::Request(id), now);

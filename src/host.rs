@@ -11,8 +11,8 @@ use std::time::{Instant, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
+use crate::callout::Callout;
 use crate::fields::Field;
-use crate::introspection::Callout;
 use crate::reply::LocalReply;
 use crate::time::Now;
 

@@ -5,5 +5,4 @@ mod call;
 
 pub use answer::Reply;
 pub(crate) use answer::{Cause, Claims, Introspection, Undetermined};
-pub use call::Callout;
-pub(crate) use call::Trace;
+pub(crate) use call::{Trace, ask};

@@ -162,6 +162,8 @@ mod access;
 mod audit;
 mod bearer;
 mod cache;
+mod callout;
+mod client_auth;
 mod config;
 mod denial;
 mod digest;
@@ -194,11 +196,12 @@ mod metrics;
 #[cfg(target_family = "wasm")]
 mod worker;
 
+pub use callout::Callout;
 pub use config::{Config, ConfigErrors, Problem};
 pub use fields::Field;
 pub use flight::CallId;
 pub use guard::{Answer, Ask, Audit, Guard, Step, Task, TrailersStep, Wake};
-pub use introspection::{Callout, Reply};
+pub use introspection::Reply;
 pub use passage::Forward;
 pub use reply::LocalReply;
 pub use response::Edit;

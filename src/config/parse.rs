@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::authorization_server::{self, KeySource};
+use super::authorization_server;
 use super::budget;
+use super::client_auth::KeySource;
 use super::cursor::{Members, Node, Reader};
 use super::names;
 use super::problem::{ConfigErrors, Path};

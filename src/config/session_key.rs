@@ -1,6 +1,6 @@
 //! `session_key`: what ids of MCP sessions are bound to their callers with.
 
-use super::authorization_server::KeySource;
+use super::client_auth::KeySource;
 use super::cursor::{Members, Node, Reader};
 use crate::secret::Secret;
 

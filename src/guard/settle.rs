@@ -8,7 +8,7 @@ use crate::cache::Kept;
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::flight::{CallId, Flight};
-use crate::introspection::{Callout, Cause, Claims, Introspection, Reply, Undetermined};
+use crate::introspection::{self, Cause, Claims, Introspection, Reply, Undetermined};
 use crate::stream::{Closing, Stream, StreamId};
 use crate::tally::Count;
 use crate::time::Now;
@@ -148,7 +148,9 @@ impl Guard {
     pub(super) fn ask_again(&self, digest: TokenDigest) -> Option<Ask> {
         let flight = self.flights.get(&digest)?;
         let endpoint = &self.config.authorization_server.introspection;
-        let callout = Callout::new(endpoint, flight.token.expose(), &flight.trace);
+        let token = flight.token.expose();
+        let proof = self.authenticator.prove();
+        let callout = introspection::ask(endpoint, token, &flight.trace, proof);
         Some(Ask { callout, digest })
     }
 }

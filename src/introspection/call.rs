@@ -1,25 +1,12 @@
 //! The introspection request (RFC 7662 section 2.1).
 
-use core::time::Duration;
-
 use url::form_urlencoded::byte_serialize;
 
-use crate::config::{ClientAuth, Endpoint};
+use crate::callout::Callout;
+use crate::client_auth::Proof;
+use crate::config::Endpoint;
 use crate::fields::Field;
 use crate::secret::Secret;
-
-/// A call to make: data, until the edge hands it to the host.
-#[derive(Clone, Debug)]
-pub struct Callout {
-    /// The Envoy cluster.
-    pub cluster: String,
-    /// Header fields, pseudo fields first.
-    pub headers: Vec<(&'static str, Secret)>,
-    /// The form.
-    pub body: Secret,
-    /// For all of it.
-    pub timeout: Duration,
-}
 
 /// Tracing headers of the request that go with the call.
 #[derive(Clone, Debug, Default)]
@@ -80,59 +67,38 @@ fn is_hex(part: &[u8], length: usize) -> bool {
     part.len() == length && part.iter().all(digit)
 }
 
-impl Callout {
-    /// The call that asks about a token. Nothing else of the client goes with
-    /// it (RFC 7662 section 5) than what ties the two together in a trace.
-    pub(crate) fn new(endpoint: &Endpoint, token: &[u8], trace: &Trace) -> Self {
-        let mut headers: Vec<(&'static str, Secret)> = [
-            (":method", "POST"),
-            (":scheme", endpoint.scheme.as_str()),
-            (":authority", endpoint.authority.as_str()),
-            (":path", endpoint.path.as_str()),
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("accept", "application/json"),
-            // Introspection changes nothing, so it may be tried once more
-            // where the endpoint cannot have seen it. Envoy keeps these two.
-            ("x-envoy-retry-on", "connect-failure,refused-stream"),
-            ("x-envoy-max-retries", "1"),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name, Secret::new(value.as_bytes())))
-        .collect();
-        let mut body = b"token=".to_vec();
-        for part in byte_serialize(token) {
-            body.extend_from_slice(part.as_bytes());
-        }
-        body.extend_from_slice(b"&token_type_hint=access_token");
-        match &endpoint.auth {
-            ClientAuth::Basic { authorization, .. } | ClientAuth::Bearer(authorization) => {
-                headers.push(("authorization", authorization.clone()));
-            }
-            ClientAuth::None => {}
-            ClientAuth::Post { form, .. } => body.extend_from_slice(form.expose()),
-        }
-        headers.extend(trace.0.iter().cloned());
-        Self {
-            cluster: endpoint.cluster.clone(),
-            headers,
-            body: Secret::new(&body),
-            timeout: endpoint.timeout,
-        }
+/// The call that asks about a token. Nothing else of the client goes with it
+/// (RFC 7662 section 5) than what ties the two together in a trace.
+pub(crate) fn ask(endpoint: &Endpoint, token: &[u8], trace: &Trace, proof: Proof) -> Callout {
+    let mut form = b"token=".to_vec();
+    for part in byte_serialize(token) {
+        form.extend_from_slice(part.as_bytes());
     }
+    form.extend_from_slice(b"&token_type_hint=access_token");
+    let mut call = Callout::post(endpoint, form, proof);
+    call.headers.extend(trace.0.iter().cloned());
+    call
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use core::time::Duration;
+    use std::rc::Rc;
 
-    fn endpoint(auth: ClientAuth) -> Endpoint {
+    use super::*;
+    use crate::client_auth::ClientAuth;
+
+    fn endpoint() -> Endpoint {
         Endpoint {
             url: "https://auth.example.com/introspect".into(),
             cluster: "authorization-server".into(),
             scheme: "https".into(),
             authority: "auth.example.com".into(),
             path: "/introspect".into(),
-            auth,
+            auth: Rc::new(ClientAuth {
+                client_id: String::new(),
+                credentials: Vec::new(),
+            }),
             timeout: Duration::from_secs(2),
         }
     }
@@ -147,7 +113,7 @@ mod tests {
     /// RFC7662-2.1-a, -b, -c, -e: `+`, `/` and `=` survive the form.
     #[test]
     fn the_token_is_posted_form_encoded() {
-        let call = Callout::new(&endpoint(ClientAuth::None), b"a+b/c==", &Trace::default());
+        let call = ask(&endpoint(), b"a+b/c==", &Trace::default(), Proof::None);
         assert_eq!(header(&call, ":method"), ["POST"]);
         assert_eq!(header(&call, "accept"), ["application/json"]);
         assert_eq!(
@@ -160,18 +126,12 @@ mod tests {
     /// RFC6749-2.3-a: one method of client authentication in a call.
     #[test]
     fn the_client_authenticates_by_one_method() {
-        let basic = ClientAuth::Basic {
-            client_id: "gw".into(),
-            authorization: Secret::new(b"Basic Z3c6cw=="),
-        };
-        let call = Callout::new(&endpoint(basic), b"t", &Trace::default());
+        let basic = Proof::Authorization(Secret::new(b"Basic Z3c6cw=="));
+        let call = ask(&endpoint(), b"t", &Trace::default(), basic);
         assert_eq!(header(&call, "authorization"), ["Basic Z3c6cw=="]);
         assert_eq!(call.body.expose(), b"token=t&token_type_hint=access_token");
-        let post = ClientAuth::Post {
-            client_id: "gw".into(),
-            form: Secret::new(b"&client_id=gw&client_secret=s"),
-        };
-        let call = Callout::new(&endpoint(post), b"t", &Trace::default());
+        let post = Proof::Form(Secret::new(b"&client_id=gw&client_secret=s"));
+        let call = ask(&endpoint(), b"t", &Trace::default(), post);
         assert!(header(&call, "authorization").is_empty());
         assert!(
             call.body
@@ -185,7 +145,7 @@ mod tests {
     fn only_tracing_headers_that_are_some_go_along() {
         let field = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
         let gone_along = |fields: &[Field]| {
-            let call = Callout::new(&endpoint(ClientAuth::None), b"t", &Trace::of(fields));
+            let call = ask(&endpoint(), b"t", &Trace::of(fields), Proof::None);
             let names = call.headers.into_iter().map(|(name, _)| name).skip(8);
             names.collect::<Vec<_>>()
         };
@@ -197,7 +157,7 @@ mod tests {
             gone_along(&all),
             ["traceparent", "tracestate", "x-request-id"]
         );
-        let call = Callout::new(&endpoint(ClientAuth::None), b"t", &Trace::of(&all));
+        let call = ask(&endpoint(), b"t", &Trace::of(&all), Proof::None);
         assert_eq!(
             header(&call, "traceparent"),
             [str::from_utf8(PARENT).unwrap()]

@@ -1,7 +1,8 @@
 //! Configurations that load, and what is none at all.
 
 use super::*;
-use crate::config::{ClientAuth, proto};
+use crate::client_auth::Credential;
+use crate::config::proto;
 
 #[test]
 fn the_example_loads() {
@@ -59,7 +60,10 @@ fn what_is_left_out_has_the_strict_default() {
     assert!(config.allowed_origins.is_empty() && config.identity_headers.is_empty());
     let introspection = &config.authorization_server.introspection;
     assert_eq!(introspection.timeout, Duration::from_secs(2));
-    assert!(matches!(introspection.auth, ClientAuth::Basic { .. }));
+    assert!(matches!(
+        &*introspection.auth.credentials,
+        [Credential::Authorization(_)]
+    ));
     let server = github(&config);
     assert!(!server.requirement.audience_checked_by_authorization_server);
     assert!(server.requirement.scopes.is_empty() && server.default_headers.is_empty());
