@@ -5,7 +5,7 @@ use core::fmt;
 use crate::head::Single;
 
 /// The longest token that is looked at, in bytes.
-const LONGEST: usize = 8 * 1024;
+pub(crate) const LONGEST: usize = 8 * 1024;
 
 /// A token as RFC 6750 section 2.1 writes it, still in the request's head.
 #[derive(Clone, Copy)]
@@ -97,7 +97,7 @@ fn is_several(value: &[u8]) -> bool {
 }
 
 /// RFC 9110 section 11.2: `=` at the end only, and something before it.
-fn is_token68(token: &[u8]) -> bool {
+pub(crate) fn is_token68(token: &[u8]) -> bool {
     let mut rest = token;
     while let [head @ .., b'='] = rest {
         rest = head;

@@ -3,6 +3,7 @@
 //! Active and inactive answers are held apart, so that a flood of bad tokens
 //! pushes out nothing that is good (RFC 7662 section 4, `standards.md` E).
 
+use core::hash::Hash;
 use std::rc::Rc;
 
 use crate::config::{CachePolicy, Limits};
@@ -14,8 +15,8 @@ use crate::time::Now;
 /// The answers of one generation of the configuration.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    active: Shelf<Rc<Claims>>,
-    inactive: Shelf<()>,
+    active: Shelf<TokenDigest, Rc<Claims>>,
+    inactive: Shelf<TokenDigest, ()>,
     ttl_ms: u64,
     negative_ttl_ms: u64,
     stale_ms: u64,
@@ -89,7 +90,7 @@ impl Cache {
             return Kept::default();
         }
         let entry = Entry {
-            digest,
+            key: digest,
             value: Rc::clone(claims),
             fresh_until: now.steady_ms.saturating_add(fresh_ms),
             kept_until: now.steady_ms.saturating_add(kept_ms),
@@ -108,7 +109,7 @@ impl Cache {
         }
         let until = now.steady_ms.saturating_add(self.negative_ttl_ms);
         let entry = Entry {
-            digest,
+            key: digest,
             value: (),
             fresh_until: until,
             kept_until: until,
@@ -124,12 +125,15 @@ fn whole_ms(duration: core::time::Duration) -> u64 {
 }
 
 /// Whole milliseconds from `now` to `exp`, both in seconds since 1970.
-fn ms_until(exp: f64, now: f64) -> u64 {
+pub(crate) fn ms_until(exp: f64, now: f64) -> u64 {
     core::time::Duration::try_from_secs_f64((exp - now).clamp(0.0, 1e12)).map_or(0, whole_ms)
 }
 
-enum Freshness {
+/// Whether something that is kept may be used.
+pub(crate) enum Freshness {
+    /// It may.
     Fresh,
+    /// Only where there is nothing better.
     Stale,
 }
 
@@ -137,27 +141,35 @@ enum Freshness {
 /// the clock algorithm: an entry that was used since the hand last came by
 /// stays for another round.
 #[derive(Debug)]
-struct Shelf<V> {
-    entries: Vec<Entry<V>>,
-    places: Map<TokenDigest, usize>,
+pub(crate) struct Shelf<K, V> {
+    entries: Vec<Entry<K, V>>,
+    places: Map<K, usize>,
     hand: usize,
     weight: usize,
     max_entries: usize,
     max_weight: usize,
 }
 
+/// Something that is kept, and until when by the steady clock.
 #[derive(Debug)]
-struct Entry<V> {
-    digest: TokenDigest,
-    value: V,
-    fresh_until: u64,
-    kept_until: u64,
-    weight: usize,
-    used: bool,
+pub(crate) struct Entry<K, V> {
+    /// What it is found by.
+    pub(crate) key: K,
+    /// What is kept.
+    pub(crate) value: V,
+    /// Until when it may be used.
+    pub(crate) fresh_until: u64,
+    /// Until when it is of any use.
+    pub(crate) kept_until: u64,
+    /// About how many bytes it takes.
+    pub(crate) weight: usize,
+    /// Whether it was used since the hand came by.
+    pub(crate) used: bool,
 }
 
-impl<V> Shelf<V> {
-    fn new(max_entries: usize, max_weight: usize) -> Self {
+impl<K: Copy + Eq + Hash, V> Shelf<K, V> {
+    /// An empty one with these bounds.
+    pub(crate) fn new(max_entries: usize, max_weight: usize) -> Self {
         Self {
             entries: Vec::new(),
             places: Map::default(),
@@ -168,8 +180,9 @@ impl<V> Shelf<V> {
         }
     }
 
-    fn find(&mut self, digest: &TokenDigest, now_ms: u64) -> Option<(Freshness, &V)> {
-        let place = *self.places.get(digest)?;
+    /// What is kept under this key.
+    pub(crate) fn find(&mut self, key: &K, now_ms: u64) -> Option<(Freshness, &V)> {
+        let place = *self.places.get(key)?;
         let entry = self.entries.get_mut(place)?;
         if now_ms < entry.fresh_until {
             entry.used = true;
@@ -181,8 +194,9 @@ impl<V> Shelf<V> {
         }
     }
 
-    fn put(&mut self, entry: Entry<V>, now_ms: u64) -> Kept {
-        self.remove(&entry.digest);
+    /// Keeps this, if it is not too large, and lets others go for it.
+    pub(crate) fn put(&mut self, entry: Entry<K, V>, now_ms: u64) -> Kept {
+        self.remove(&entry.key);
         let mut kept = Kept::default();
         if entry.weight > self.max_weight {
             return kept;
@@ -196,7 +210,7 @@ impl<V> Shelf<V> {
             kept.evicted = kept.evicted.saturating_add(1);
         }
         self.weight = self.weight.saturating_add(entry.weight);
-        self.places.insert(entry.digest, self.entries.len());
+        self.places.insert(entry.key, self.entries.len());
         self.entries.push(entry);
         kept.inserted = true;
         kept
@@ -217,16 +231,17 @@ impl<V> Shelf<V> {
                 entry.used = false;
                 self.hand = self.hand.saturating_add(1);
             } else {
-                let digest = entry.digest;
-                self.remove(&digest);
+                let key = entry.key;
+                self.remove(&key);
                 return true;
             }
         }
         false
     }
 
-    fn remove(&mut self, digest: &TokenDigest) {
-        let Some(place) = self.places.remove(digest) else {
+    /// Lets this go.
+    pub(crate) fn remove(&mut self, key: &K) {
+        let Some(place) = self.places.remove(key) else {
             return;
         };
         if place < self.entries.len() {
@@ -235,7 +250,7 @@ impl<V> Shelf<V> {
         }
         // The last entry has moved to the free place.
         if let Some(moved) = self.entries.get(place) {
-            self.places.insert(moved.digest, place);
+            self.places.insert(moved.key, place);
         }
     }
 }

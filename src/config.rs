@@ -12,6 +12,7 @@ mod asked;
 mod authorization_server;
 mod budget;
 mod client_auth;
+mod credential;
 mod cursor;
 mod default_headers;
 mod endpoint;
@@ -173,6 +174,8 @@ pub(crate) struct Server {
     pub(crate) requirement: Requirement,
     /// Headers to set: lower-case name, value. Each name once.
     pub(crate) default_headers: Vec<(String, Secret)>,
+    /// Where a credential is fetched that is set as well.
+    pub(crate) credential: Option<Fetch>,
     /// What to look for in tokens that come in and in responses that go out:
     /// each credential of `default_headers` without its scheme word.
     pub(crate) credentials: Vec<Secret>,
@@ -180,6 +183,29 @@ pub(crate) struct Server {
     pub(crate) strip: NameSet,
     /// The challenges for requests to this server.
     pub(crate) challenges: Challenges,
+}
+
+/// `credential` of a server: a token that is fetched for it.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    /// By what right.
+    pub(crate) grant: Grant,
+    /// The token endpoint.
+    pub(crate) endpoint: Endpoint,
+    /// What the token is to be good for: `&scope=…&audience=…&resource=…`,
+    /// form-encoded, to put behind what is there.
+    pub(crate) targets: String,
+    /// How long it lives where the answer does not say.
+    pub(crate) default_expires_in: Duration,
+}
+
+/// `grant` of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// RFC 6749 section 4.4: the guard's own.
+    ClientCredentials,
+    /// RFC 8693: for the client's token.
+    TokenExchange,
 }
 
 /// The canonical URI of an MCP server (RFC 8707 section 2), in parts.

@@ -4,6 +4,7 @@
 //! so a new one has to be given a status, a word and a text before it compiles.
 
 use crate::access::Refusal;
+use crate::credential::Unfetched;
 use crate::introspection::Undetermined;
 use crate::leak::Place;
 use crate::reply::LocalReply;
@@ -48,6 +49,8 @@ pub(crate) enum Denial {
     TokenTwice,
     /// Nobody could say whether the token is good.
     Undetermined(Undetermined),
+    /// The credential of the server could not be fetched.
+    Unfetched(Unfetched),
     /// The cluster belongs to several servers, and the path to none of them.
     UnknownPath,
     /// The session id was not given to this caller on this server.
@@ -117,6 +120,7 @@ impl Denial {
             Self::SeveralCredentials => "several_credentials",
             Self::TokenTwice => "token_twice",
             Self::Undetermined(_) => "introspection_failed",
+            Self::Unfetched(_) => "credential_unavailable",
             Self::UnknownPath => "unknown_path",
             Self::UnknownSession => "unknown_session",
             Self::UnlistedCluster => "unlisted_cluster",
@@ -134,11 +138,13 @@ impl Denial {
             | Self::Internal
             | Self::OwnCredential
             | Self::UpstreamCredentialRejected => log::Level::Error,
+            Self::Unfetched(unfetched) if unfetched.fault.is_ours() => log::Level::Error,
             Self::ClaimRefused
             | Self::Leak(_)
             | Self::NoMark
             | Self::Overloaded
             | Self::Undetermined(_)
+            | Self::Unfetched(_)
             | Self::WrongMark => log::Level::Warn,
             Self::MalformedToken
             | Self::MethodRefused
@@ -201,6 +207,11 @@ impl Denial {
                 "invalid_request",
                 "The access token may be sent by one method only",
             ),
+            Self::Unfetched(_) => (
+                503,
+                "temporarily_unavailable",
+                "The gateway cannot reach the MCP server right now",
+            ),
             Self::UnknownSession => (404, "not_found", "There is no such session"),
             Self::UpstreamCredentialRejected => (
                 502,
@@ -226,6 +237,8 @@ impl Denial {
         }
         if let Self::Undetermined(undetermined) = self {
             reply.header("retry-after", &undetermined.retry_after.to_string());
+        } else if let Self::Unfetched(unfetched) = self {
+            reply.header("retry-after", &unfetched.retry_after.to_string());
         } else if self == Self::Overloaded {
             reply.header("retry-after", &RETRY_AFTER.to_string());
         } else if self == Self::MethodRefused {

@@ -241,4 +241,4 @@ pub(crate) enum Waiter {
 }
 
 /// How long after its timeout a call is given up.
-const MARGIN_MS: u64 = 1_000;
+pub(crate) const MARGIN_MS: u64 = 1_000;

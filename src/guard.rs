@@ -4,11 +4,13 @@
 //! worker knows under it. It is told of requests, answers and the time, and
 //! says what to do; it does nothing itself.
 
+mod fetch;
 mod inject;
 mod live;
 mod refused;
 mod settle;
 
+use core::ops::ControlFlow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -18,6 +20,7 @@ use crate::cache::{Cache, Known};
 use crate::callout::Callout;
 use crate::client_auth::Authenticator;
 use crate::config::{AuditLog, Config, Role, Unlisted};
+use crate::credential::{Fetches, Key};
 use crate::denial::Denial;
 use crate::digest::{Digester, TokenDigest};
 use crate::fields::Field;
@@ -34,8 +37,10 @@ use crate::stream::{Closing, Open, Stream, StreamId};
 use crate::tally::{Count, Tally};
 use crate::time::Now;
 
+use fetch::Judged;
 use refused::Refused;
 
+pub(crate) use fetch::Fetching;
 pub use live::{Answer, Task, TrailersStep, Wake};
 
 /// One worker's state under one configuration.
@@ -49,6 +54,8 @@ pub struct Guard {
     own: Vec<TokenDigest>,
     cache: Cache,
     flights: Flights,
+    /// Upstream credentials that are fetched.
+    fetches: Fetches,
     streams: Map<StreamId, Stream>,
     /// Requests whose answer has come, in the order in which they are settled.
     ready: VecDeque<settle::Ready>,
@@ -74,12 +81,21 @@ pub enum Step {
     Wait,
 }
 
-/// A call to make about one token.
+/// A call to make.
 #[derive(Debug)]
 pub struct Ask {
     /// The call.
     pub callout: Callout,
-    digest: TokenDigest,
+    about: About,
+}
+
+/// What a call is about.
+#[derive(Clone, Copy, Debug)]
+enum About {
+    /// A token of a client's.
+    Token(TokenDigest),
+    /// A credential that is fetched.
+    Credential(Key),
 }
 
 /// The audit record of one decision.
@@ -93,11 +109,32 @@ pub struct Audit {
 
 /// An active answer, and how it was come by.
 #[derive(Clone, Debug)]
-struct Verdict {
+pub(crate) struct Verdict {
     claims: Rc<Claims>,
     source: Source,
     introspection_ms: Option<u64>,
 }
+
+impl Ask {
+    fn of_token(callout: Callout, digest: TokenDigest) -> Self {
+        let about = About::Token(digest);
+        Self { callout, about }
+    }
+}
+
+impl Verdict {
+    /// From the cache.
+    fn kept(claims: Rc<Claims>) -> Self {
+        Self {
+            claims,
+            source: Source::Hit,
+            introspection_ms: None,
+        }
+    }
+}
+
+/// Tasks of one tick: each can run callbacks inside one another in the host.
+const TASKS: usize = 64;
 
 /// Streams that one worker remembers at most.
 const MAX_STREAMS: usize = 1 << 18;
@@ -117,6 +154,7 @@ impl Guard {
             sessions: Sessions::new(&config.session_keys),
             cache: Cache::new(&config.cache, &config.limits),
             flights: Flights::default(),
+            fetches: Fetches::new(&config),
             streams: Map::default(),
             ready: VecDeque::new(),
             closing: Vec::new(),
@@ -202,6 +240,9 @@ impl Guard {
         }
         let digest = self.digester.of(token);
         let refuse = |denial| Box::new(early(denial).known(digest, Source::Hit));
+        if self.fetches.holds(&digest) {
+            return Err(refuse(Denial::OwnCredential));
+        }
         let plan = || {
             Plan::new(
                 &config,
@@ -215,12 +256,7 @@ impl Guard {
         let stale = match self.cache.find(&digest, now) {
             Known::Active(claims) => {
                 self.tally.count(Count::Cache(Source::Hit.word()));
-                let verdict = Verdict {
-                    claims,
-                    source: Source::Hit,
-                    introspection_ms: None,
-                };
-                return self.admit(id, verdict, plan, now);
+                return self.admit(id, Verdict::kept(claims), plan, now);
             }
             Known::Inactive => {
                 self.tally.count(Count::Cache(Source::Hit.word()));
@@ -231,7 +267,7 @@ impl Guard {
         if self.own.contains(&digest) {
             return Err(refuse(Denial::OwnCredential));
         }
-        if self.flights.waiting() >= config.limits.waiting {
+        if self.waiting() >= config.limits.waiting {
             return Err(refuse(Denial::Overloaded));
         }
         if self.flights.join(&digest, id) {
@@ -239,7 +275,7 @@ impl Guard {
             self.streams.insert(id, Stream::Waiting(Box::new(plan())));
             return Ok(Step::Wait);
         }
-        if self.flights.in_flight(now) >= config.limits.in_flight {
+        if !self.has_room(now) {
             return Err(refuse(Denial::Overloaded));
         }
         self.tally.count(Count::Cache(Source::Miss.word()));
@@ -255,7 +291,7 @@ impl Guard {
         self.flights
             .begin(digest, secret, trace, stale, Waiter::Request(id), now);
         self.streams.insert(id, Stream::Waiting(Box::new(plan)));
-        Ok(Step::Ask(Ask { callout, digest }))
+        Ok(Step::Ask(Ask::of_token(callout, digest)))
     }
 
     /// An active answer is known: the verdict on this request, now.
@@ -283,11 +319,17 @@ impl Guard {
                     .map_err(Denial::Refused)
             })
             .and_then(|(server, verified)| {
+                if let Some(key) = self.lacks_credential(id, server, &mut plan, claims, now)? {
+                    return Ok(ControlFlow::Break(key));
+                }
                 let forward = plan.forward(verified, &config, &self.sessions, claims)?;
-                Ok((server, forward))
+                Ok(ControlFlow::Continue((server, forward)))
             });
         let (server, forward) = match judged {
-            Ok(found) => found,
+            Ok(ControlFlow::Continue(found)) => found,
+            Ok(ControlFlow::Break(key)) => {
+                return Ok(self.hold(id, key, Judged::Here(plan, verdict)));
+            }
             Err(denial) => return Err(Box::new(Refused::judged(denial, plan, &verdict))),
         };
         let audit = self.audit(Record {

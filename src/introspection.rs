@@ -4,5 +4,5 @@ mod answer;
 mod call;
 
 pub use answer::Reply;
-pub(crate) use answer::{Cause, Claims, Introspection, Undetermined};
+pub(crate) use answer::{Cause, Claims, Introspection, Undetermined, is_json, seconds};
 pub(crate) use call::{Trace, ask};

@@ -17,6 +17,8 @@ const PREPARED_FROM: usize = 64;
 /// Where a token was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
+    /// In the credential that it was exchanged for.
+    Credential,
     /// In the value or the name of a header field.
     Header,
     /// In the path.
@@ -30,11 +32,18 @@ pub(crate) enum Place {
 impl Place {
     /// All of them.
     #[cfg(target_family = "wasm")]
-    pub(crate) const ALL: [Self; 4] = [Self::Header, Self::Path, Self::Query, Self::Trailer];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Credential,
+        Self::Header,
+        Self::Path,
+        Self::Query,
+        Self::Trailer,
+    ];
 
     /// Its word in the metric `leak_blocked`.
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Self::Credential => "credential",
             Self::Header => "header",
             Self::Path => "path",
             Self::Query => "query",

@@ -165,6 +165,7 @@ mod cache;
 mod callout;
 mod client_auth;
 mod config;
+mod credential;
 mod denial;
 mod digest;
 mod fields;

@@ -4,6 +4,7 @@ use proxy_wasm::types::MetricType;
 
 use crate::audit::Source;
 use crate::config::{Config, Role};
+use crate::credential::{FETCHED, Fault};
 use crate::denial::Denial;
 use crate::hash::Map;
 use crate::host::{self, HostError};
@@ -24,6 +25,13 @@ impl Metrics {
     /// before its first event, Prometheus does not see that event.
     pub(crate) fn watched(config: &Config) -> Self {
         let mut metrics = Self::default();
+        let mut fetched = config.servers.iter().map(|server| &server.credential);
+        if config.role != Role::Verifier && fetched.any(Option::is_some) {
+            let words = Fault::ALL.iter().map(|fault| fault.word());
+            for word in words.chain([FETCHED]) {
+                let _ = metrics.counter(Count::Credential(word), config);
+            }
+        }
         if config.role == Role::Injector {
             return metrics;
         }
@@ -83,6 +91,7 @@ impl Metrics {
 fn name(count: Count, config: &Config) -> String {
     match count {
         Count::Cache(word) => format!("mcp_token_guard_cache.result.{word}"),
+        Count::Credential(word) => format!("mcp_token_guard_credentials.result.{word}"),
         Count::Introspection(word) => format!("mcp_token_guard_introspections.result.{word}"),
         Count::Leak(place) => format!("mcp_token_guard_leak_blocked.place.{place}"),
         Count::Request(server, word) => match server.and_then(|id| config.servers.server(id)) {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::access::Verified;
 use crate::audit::Context;
 use crate::config::{Config, Role, Server};
+use crate::credential::Held;
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::fields::{Field, fold, same_name, trim};
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) context: Context,
     /// Where the token stands besides its place.
     pub(crate) leak: Option<Place>,
+    /// The credential of the server, where that is fetched and held.
+    pub(crate) credential: Option<Rc<Held>>,
     changes: Vec<Change>,
     session: Session,
 }
@@ -66,6 +69,8 @@ pub struct Forward {
     config: Rc<Config>,
     server: ServerId,
     changes: Vec<Change>,
+    /// The credential of the server, where that is fetched.
+    credential: Option<Rc<Held>>,
     /// What a verifier leaves for the injector.
     marks: bool,
 }
@@ -104,6 +109,7 @@ impl Plan {
             kind: Kind::of(head),
             context: Context::of(head, &search),
             leak: leak(head, server, &search),
+            credential: None,
             changes,
             session,
         }
@@ -148,16 +154,25 @@ impl Plan {
                 changes.push(Change::set(name, identity_value(claim)?));
             }
         }
+        let fetched = server.credential.is_some() && config.role != Role::Verifier;
+        if fetched != self.credential.is_some() {
+            return Err(Denial::Internal);
+        }
         let forward = Forward {
             config: Rc::clone(config),
             server: self.server,
             changes,
+            credential: self.credential.clone(),
             marks: config.role == Role::Verifier,
         };
         // The proof: nothing that is set has the token in it.
         if forward
             .changes()
             .any(|(name, value)| value.is_some_and(|value| search.in_field(name, value)))
+            || self
+                .credential
+                .as_ref()
+                .is_some_and(|held| search.in_value(held.token()))
         {
             return Err(Denial::Leak(Place::Header));
         }
@@ -180,7 +195,16 @@ impl Forward {
             config: Rc::clone(config),
             server: id,
             changes,
+            credential: None,
             marks: false,
+        }
+    }
+
+    /// With this credential, which was fetched.
+    pub(crate) fn with(self, credential: Rc<Held>) -> Self {
+        Self {
+            credential: Some(credential),
+            ..self
         }
     }
 
@@ -198,7 +222,11 @@ impl Forward {
             .into_iter()
             .flat_map(|server| &server.default_headers)
             .map(|(name, value)| (name.as_str(), Some(value.expose())));
-        own.chain(credentials)
+        let fetched = self
+            .credential
+            .iter()
+            .map(|held| (AUTHORIZATION, Some(held.authorization())));
+        own.chain(credentials).chain(fetched)
     }
 
     /// The name of the server, where an injector has to be told.
@@ -227,6 +255,7 @@ impl Change {
     }
 }
 
+const AUTHORIZATION: &str = "authorization";
 const SESSION: &str = "mcp-session-id";
 const COOKIE: &str = "cookie";
 
@@ -249,8 +278,9 @@ fn removals(fields: &[Field], config: &Config, server: &Server) -> Vec<Change> {
         if !is_stripped(name, server) || changes.iter().any(|change| change.name == *name) {
             continue;
         }
+        let fetched = server.credential.is_some() && name == AUTHORIZATION;
         let replaced = config.role != Role::Verifier
-            && server.default_headers.iter().any(|(set, _)| set == name);
+            && (fetched || server.default_headers.iter().any(|(set, _)| set == name));
         // Set by the verifier from the claims, not by the client.
         let verified = config.role == Role::Injector
             && config.identity_headers.iter().any(|(set, _)| set == name);

@@ -4,6 +4,7 @@
 use memchr::memmem;
 
 use crate::config::{Config, Server};
+use crate::credential::Held;
 use crate::denial::Denial;
 use crate::fields::{Field, trim};
 use crate::reply::EXPOSED;
@@ -32,7 +33,10 @@ pub(crate) fn edits(
     for (name, value) in fields {
         match name.as_str() {
             // The credential that was refused is ours, not the client's.
-            ":status" if matches!(value.as_slice(), b"401" | b"407") => {
+            ":status" if is_refusal(value) => {
+                if let Some(held) = &open.credential {
+                    held.reject();
+                }
                 return Err(Denial::UpstreamCredentialRejected);
             }
             "www-authenticate"
@@ -52,8 +56,9 @@ pub(crate) fn edits(
             }
             _ => {}
         }
-        let repeats = |credential: &Secret| repeats(value, credential);
-        if server.credentials.iter().any(repeats) {
+        let fetched = open.credential.iter().map(|held| held.token());
+        let mut credentials = server.credentials.iter().map(Secret::expose).chain(fetched);
+        if credentials.any(|credential| repeats(value, credential)) {
             remove(&mut edits, name);
             if name == "mcp-session-id" {
                 session = None;
@@ -81,14 +86,32 @@ pub(crate) fn edits(
     Ok(edits)
 }
 
+/// The same at an injector, which sees to what only it knows: the fetched
+/// credential, and whether the upstream refuses it.
+pub(crate) fn without(held: &Held, fields: &[Field]) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
+    for (name, value) in fields {
+        if name == ":status" && is_refusal(value) {
+            held.reject();
+        } else if repeats(value, held.token()) {
+            remove(&mut edits, name);
+        }
+    }
+    edits
+}
+
+/// Whether the upstream refuses the credential that it got.
+fn is_refusal(status: &[u8]) -> bool {
+    matches!(status, b"401" | b"407")
+}
+
 fn remove(edits: &mut Vec<Edit>, name: &str) {
     if !edits.iter().any(|(known, _)| known == name) {
         edits.push((name.to_owned(), None));
     }
 }
 
-fn repeats(value: &[u8], credential: &Secret) -> bool {
-    let credential = credential.expose();
+fn repeats(value: &[u8], credential: &[u8]) -> bool {
     value.len() >= credential.len()
         && if credential.len() < SUBSTRING_FROM {
             trim(value) == credential
@@ -131,11 +154,11 @@ mod tests {
 
     #[test]
     fn a_credential_is_found_in_a_value() {
-        let long = Secret::new(b"ghp_0123456789");
-        assert!(repeats(b"Bearer ghp_0123456789;", &long));
-        assert!(!repeats(b"Bearer ghp_012345678", &long));
-        let short = Secret::new(b"k");
-        assert!(repeats(b" k ", &short));
-        assert!(!repeats(b"keep-alive", &short));
+        let long = b"ghp_0123456789";
+        assert!(repeats(b"Bearer ghp_0123456789;", long));
+        assert!(!repeats(b"Bearer ghp_012345678", long));
+        let short = b"k";
+        assert!(repeats(b" k ", short));
+        assert!(!repeats(b"keep-alive", short));
     }
 }

@@ -92,7 +92,6 @@ impl Pattern {
 
 impl Servers {
     /// The numbers of all of them.
-    #[cfg(target_family = "wasm")]
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> {
         (0..self.list.len()).map(ServerId)
     }

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::audit::Context;
+use crate::credential::Held;
 use crate::digest::TokenDigest;
+use crate::guard::Fetching;
 use crate::head::{Head, Method};
 use crate::introspection::Claims;
 use crate::passage::Plan;
@@ -18,6 +20,8 @@ pub struct StreamId(pub u32);
 /// of a request that is not remembered goes on.
 #[derive(Debug)]
 pub(crate) enum Stream {
+    /// It is held back until the credential of its server has come.
+    Fetching(Box<Fetching>),
     /// It may pass untouched: its cluster is none of ours.
     Ignored,
     /// It has gone on to the upstream.
@@ -45,6 +49,8 @@ pub(crate) struct Open {
     pub(crate) responding: bool,
     /// What its audit records say of it.
     pub(crate) context: Context,
+    /// The credential that it has gone with, where that was fetched.
+    pub(crate) credential: Option<Rc<Held>>,
 }
 
 /// The caller of a request that was let through.

@@ -7,6 +7,8 @@ use crate::servers::ServerId;
 pub enum Count {
     /// A word of `mcp_token_guard_cache`.
     Cache(&'static str),
+    /// A word of `mcp_token_guard_credentials`.
+    Credential(&'static str),
     /// A word of `mcp_token_guard_introspections`.
     Introspection(&'static str),
     /// A place of `mcp_token_guard_leak_blocked`.

@@ -68,9 +68,13 @@ impl Worker {
         let fields = host::fields(MapType::HttpRequestHeaders)?;
         let cluster = host::cluster_name()?;
         let stream = StreamId(id);
-        let step = if self.tell(|guard| guard.is_injector())? {
+        let (is_injector, fetches) =
+            self.tell(|guard| (guard.is_injector(), guard.fetches_credentials()))?;
+        let step = if is_injector {
             let mark = host::filter_state(MARK)?;
-            self.tell(|guard| guard.inject(stream, &fields, cluster.as_deref(), mark.as_deref()))?
+            let now = if fetches { Some(self.now()?) } else { None };
+            let (cluster, mark) = (cluster.as_deref(), mark.as_deref());
+            self.tell(|guard| guard.inject(stream, &fields, cluster, mark, now))?
         } else {
             let now = self.now()?;
             self.tell(|guard| guard.request(stream, &fields, cluster.as_deref(), now))?
@@ -152,7 +156,9 @@ impl Worker {
                 host::resume()
             }
             Step::Reply(reply, audit) => self.reply(&reply, &audit),
-            Step::Ask(_) | Step::Ignore | Step::Wait => Err(HostError),
+            // Its token is good, and now it waits for a credential.
+            Step::Wait => Ok(()),
+            Step::Ask(_) | Step::Ignore => Err(HostError),
         }
     }
 

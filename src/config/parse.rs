@@ -89,12 +89,16 @@ pub(super) fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) 
         reader,
         Implications::read,
     );
+    let role = members.or("role", Role::Gateway, reader, |node, reader| {
+        node.word(reader, ROLES)
+    });
     // With a mistake in these the servers are still looked at, without them.
     let complete = strip_headers.is_some() && identity_headers.is_some() && implications.is_some();
     let common = Common {
         strip_headers: strip_headers.unwrap_or_default(),
         identity_headers: identity_headers.unwrap_or_default(),
         implications: implications.unwrap_or_default(),
+        role,
     };
     let servers = members
         .require("servers", reader)
@@ -105,9 +109,6 @@ pub(super) fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) 
         reader,
         |node, reader| node.word(reader, UNLISTED),
     );
-    let role = members.or("role", Role::Gateway, reader, |node, reader| {
-        node.word(reader, ROLES)
-    });
     let audit_log = members.or("audit_log", AuditLog::Refused, reader, |node, reader| {
         node.word(reader, AUDIT_LOGS)
     });

@@ -4,7 +4,7 @@ use super::cursor::{Node, Reader, each};
 use super::default_headers::DefaultHeaders;
 use super::scope::{self, Implications};
 use super::uri;
-use super::{Resource, Server};
+use super::{Resource, Role, Server, credential};
 use crate::access::{Requirement, normal_form};
 use crate::denial::Challenges;
 use crate::fields::{BUILT_IN_STRIP, NameSet};
@@ -19,6 +19,8 @@ pub(super) struct Common<'a> {
     pub(super) identity_headers: Vec<(String, String)>,
     /// `scope_implies`.
     pub(super) implications: Implications<'a>,
+    /// `role`, where it could be read.
+    pub(super) role: Option<Role>,
 }
 
 /// Reads `servers`.
@@ -92,8 +94,20 @@ fn server(
         reader,
         |node, reader| DefaultHeaders::read(node, common, reader),
     );
+    let credential = members.or("credential", None, reader, |node, reader| {
+        credential::read(node, common.role, reader).map(Some)
+    });
     members.finish(reader);
     let (resource, scopes, headers) = (resource?, scopes?, headers?);
+    let credential = credential?;
+    let sets = |name: &str| headers.fields.iter().any(|(set, _)| set == name);
+    if credential.is_some() && sets("authorization") {
+        reader.report(
+            &node.path.key("default_headers"),
+            "has Authorization, which `credential` sets; keep one of the two",
+        );
+        return None;
+    }
     let server = Server {
         name: name.to_owned(),
         requirement: Requirement {
@@ -107,6 +121,7 @@ fn server(
         strip: strip(&headers, common),
         challenges: challenges(&resource, &scopes),
         resource,
+        credential,
         default_headers: headers.fields,
         credentials: headers.credentials,
     };

@@ -184,6 +184,21 @@ fn is_dots(segment: &str) -> bool {
     matches!(dots, 1 | 2)
 }
 
+/// RFC 3986 section 4.3: a scheme, something behind it, and no fragment.
+pub(super) fn is_absolute(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let mut letters = scheme.bytes();
+    letters
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic())
+        && letters.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && !rest.is_empty()
+        && !text.contains('#')
+        && has_uri_characters(text)
+}
+
 /// RFC 3986 section 2, `%` with its two digits only.
 fn has_uri_characters(text: &str) -> bool {
     let plain =

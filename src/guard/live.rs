@@ -3,9 +3,10 @@
 use core::time::Duration;
 use std::rc::Rc;
 
-use super::{Ask, Audit, Guard, Refused};
+use super::{Ask, Audit, Guard, Refused, TASKS};
 use crate::audit::{Context, Record};
 use crate::config::{AuditLog, CachePolicy, Role};
+use crate::credential::Held;
 use crate::denial::Denial;
 use crate::fields::Field;
 use crate::flight::Waiter;
@@ -74,9 +75,6 @@ impl Wake {
     }
 }
 
-/// Tasks of one tick: each can run callbacks inside one another in the host.
-const TASKS: usize = 64;
-
 impl Guard {
     /// Whether the body of a request may go on. `end` says that no more comes,
     /// trailers neither.
@@ -90,7 +88,7 @@ impl Guard {
                 }
                 true
             }
-            Some(Stream::Waiting(_)) | None => false,
+            Some(Stream::Waiting(_) | Stream::Fetching(_)) | None => false,
         }
     }
 
@@ -101,6 +99,7 @@ impl Guard {
             Some(Stream::Ignored) => return TrailersStep::Continue(Vec::new()),
             Some(Stream::Open(open)) => (open.server, open.token.as_ref()),
             Some(Stream::Waiting(plan)) => (plan.server, Some(&plan.token)),
+            Some(Stream::Fetching(fetching)) => (fetching.server(), fetching.token()),
             None => return TrailersStep::Hold(Vec::new()),
         };
         let trailers = match config.servers.server(server) {
@@ -108,10 +107,16 @@ impl Guard {
             None => Trailers::Leak,
         };
         match (self.streams.get_mut(&id), trailers) {
-            (Some(Stream::Waiting(_)) | None, Trailers::Strip(names)) => TrailersStep::Hold(names),
+            (Some(Stream::Waiting(_) | Stream::Fetching(_)) | None, Trailers::Strip(names)) => {
+                TrailersStep::Hold(names)
+            }
             (_, Trailers::Strip(names)) => TrailersStep::Continue(names),
             (Some(Stream::Waiting(plan)), Trailers::Leak) => {
                 plan.leak = Some(Place::Trailer);
+                TrailersStep::Hold(fields.iter().map(|(name, _)| name.clone()).collect())
+            }
+            (Some(Stream::Fetching(fetching)), Trailers::Leak) => {
+                fetching.leaks();
                 TrailersStep::Hold(fields.iter().map(|(name, _)| name.clone()).collect())
             }
             (_, Trailers::Leak) => self.refuse_trailers(id),
@@ -124,7 +129,7 @@ impl Guard {
                 let denial = Denial::Leak(Place::Trailer);
                 (open.responding, Refused::late(denial, *open))
             }
-            Some(Stream::Ignored | Stream::Waiting(_)) | None => {
+            Some(Stream::Ignored | Stream::Waiting(_) | Stream::Fetching(_)) | None => {
                 (true, Refused::unknown(Denial::Internal))
             }
         };
@@ -137,18 +142,25 @@ impl Guard {
     }
 
     /// Whether the head of an answer has to be looked at. It has not where the
-    /// guard itself answers, and not at an injector.
+    /// guard itself answers, and at an injector only if it has gone with a
+    /// credential that was fetched.
     #[must_use]
     pub fn looks_at_answer(&self, id: StreamId) -> bool {
         match self.streams.get(&id) {
-            Some(Stream::Ignored | Stream::Open(_)) => self.config.role != Role::Injector,
-            Some(Stream::Waiting(_)) | None => false,
+            Some(Stream::Open(open)) => {
+                self.config.role != Role::Injector || open.credential.is_some()
+            }
+            Some(Stream::Ignored) => self.config.role != Role::Injector,
+            Some(Stream::Waiting(_) | Stream::Fetching(_)) | None => false,
         }
     }
 
     /// The head of an answer has come, from this cluster.
     pub fn answer(&mut self, id: StreamId, fields: &[Field], cluster: Option<&str>) -> Answer {
         let config = Rc::clone(&self.config);
+        if config.role == Role::Injector {
+            return Answer::Pass(self.answer_to_injector(id, fields));
+        }
         let edits = match self.streams.get_mut(&id) {
             Some(Stream::Ignored) => match cluster {
                 // It was let by as none of ours, and went to one that is.
@@ -166,7 +178,7 @@ impl Guard {
                     Some(server) => response::edits(open, &config, server, &self.sessions, fields),
                 }
             }
-            Some(Stream::Waiting(_)) | None => Ok(Vec::new()),
+            Some(Stream::Waiting(_) | Stream::Fetching(_)) | None => Ok(Vec::new()),
         };
         let denial = match edits {
             Ok(edits) => return Answer::Pass(edits),
@@ -174,7 +186,9 @@ impl Guard {
         };
         let refused = match self.streams.remove(&id) {
             Some(Stream::Open(open)) => Refused::late(denial, *open),
-            Some(Stream::Ignored | Stream::Waiting(_)) | None => Refused::unknown(denial),
+            Some(Stream::Ignored | Stream::Waiting(_) | Stream::Fetching(_)) | None => {
+                Refused::unknown(denial)
+            }
         };
         let (reply, audit) = self.refuse(&refused);
         Answer::Replace(reply, audit)
@@ -182,8 +196,10 @@ impl Guard {
 
     /// A request has ended, in whatever way.
     pub fn gone(&mut self, id: StreamId) {
-        if let Some(Stream::Waiting(plan)) = self.streams.remove(&id) {
-            self.flights.leave(&plan.digest, id);
+        match self.streams.remove(&id) {
+            Some(Stream::Waiting(plan)) => self.flights.leave(&plan.digest, id),
+            Some(Stream::Fetching(fetching)) => self.fetches.leave(&fetching.key, id),
+            Some(Stream::Ignored | Stream::Open(_)) | None => {}
         }
     }
 
@@ -196,20 +212,22 @@ impl Guard {
             }
         }
         self.recheck(now);
+        let in_flight = self.config.limits.in_flight;
         let mut tasks: Vec<Task> = self
             .flights
-            .unasked(self.config.limits.in_flight, now)
+            .unasked(in_flight.saturating_sub(self.fetches.in_flight()), now)
             .into_iter()
             .take(TASKS)
             .filter_map(|digest| self.ask_again(digest))
             .map(Task::Ask)
             .collect();
+        self.fetch_due(&mut tasks, now);
         let due = self.streams.iter().filter_map(|(id, stream)| match stream {
             Stream::Open(open) => open
                 .until
                 .is_some_and(|until| now.wall_ms >= until)
                 .then_some((*id, Closing::Expired)),
-            Stream::Ignored | Stream::Waiting(_) => None,
+            Stream::Ignored | Stream::Waiting(_) | Stream::Fetching(_) => None,
         });
         if self.closing.is_empty() {
             self.closing.extend(due);
@@ -230,7 +248,7 @@ impl Guard {
         let config = Rc::clone(&self.config);
         let open = match stream {
             Stream::Open(open) => Some(open),
-            Stream::Ignored | Stream::Waiting(_) => None,
+            Stream::Ignored | Stream::Waiting(_) | Stream::Fetching(_) => None,
         };
         let server = open.map(|open| open.server);
         let caller = open.and_then(|open| open.caller.as_ref());
@@ -258,7 +276,8 @@ impl Guard {
         if interval.is_zero() {
             return;
         }
-        let in_flight = self.config.limits.in_flight;
+        let limit = self.config.limits.in_flight;
+        let in_flight = limit.saturating_sub(self.fetches.in_flight());
         for (id, stream) in &mut self.streams {
             let Stream::Open(open) = stream else { continue };
             let (Some(caller), Some(token)) = (&open.caller, &open.token) else {
@@ -288,9 +307,11 @@ impl Guard {
     /// When [`Guard::tick`] has to be called next.
     #[must_use]
     pub fn wake(&self) -> Wake {
-        if !self.ready.is_empty() || !self.closing.is_empty() || self.flights.has_to_ask() {
+        let ready = !self.ready.is_empty() || self.fetches.has_ready();
+        let to_ask = self.flights.has_to_ask() || self.fetches.has_to_ask();
+        if ready || !self.closing.is_empty() || to_ask {
             Wake::Soon
-        } else if self.streams.is_empty() && self.flights.is_idle() {
+        } else if self.streams.is_empty() && self.flights.is_idle() && self.fetches.is_idle() {
             Wake::Never
         } else {
             Wake::Later
@@ -303,6 +324,14 @@ fn later(now_ms: u64, by: Duration) -> u64 {
 }
 
 impl Open {
+    /// With this credential, which was fetched.
+    pub(super) fn with(self, credential: Rc<Held>) -> Self {
+        Self {
+            credential: Some(credential),
+            ..self
+        }
+    }
+
     /// A request that goes on now, under these rules for its life.
     pub(super) fn new(plan: Plan, claims: Rc<Claims>, policy: &CachePolicy, now: Now) -> Self {
         let grace = match plan.kind {
@@ -322,6 +351,7 @@ impl Open {
             recheck_at: recheck.then(|| later(now.steady_ms, policy.recheck_streams)),
             responding: false,
             context: plan.context,
+            credential: plan.credential,
             caller: Some(Caller {
                 claims,
                 digest: plan.digest,

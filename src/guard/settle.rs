@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Ask, Guard, Refused, Step, Verdict};
+use super::{About, Ask, Guard, Refused, Step, Verdict};
 use crate::audit::Source;
 use crate::cache::Kept;
 use crate::denial::Denial;
@@ -29,14 +29,22 @@ impl Guard {
         let until = now
             .steady_ms
             .saturating_add(timeout.try_into().unwrap_or(u64::MAX));
-        self.flights.asked(&ask.digest, call, until);
+        match ask.about {
+            About::Token(digest) => self.flights.asked(&digest, call, until),
+            About::Credential(key) => self.fetches.asked(&key, call, now.steady_ms, until),
+        }
     }
 
     /// The host has not taken the call of an [`Ask`]: everybody who waits for
     /// it is ready to be settled.
     pub fn not_sent(&mut self, ask: &Ask, now: Now) {
-        if let Some(flight) = self.flights.end(&ask.digest) {
-            self.land(ask.digest, &flight, &Reply::NotSent, now);
+        match ask.about {
+            About::Token(digest) => {
+                if let Some(flight) = self.flights.end(&digest) {
+                    self.land(digest, &flight, &Reply::NotSent, now);
+                }
+            }
+            About::Credential(key) => self.fetched(key, &Reply::NotSent, now),
         }
     }
 
@@ -45,6 +53,8 @@ impl Guard {
         // An answer to a call that nobody waits for any more changes nothing.
         if let Some((digest, flight)) = self.flights.answered(call) {
             self.land(digest, &flight, reply, now);
+        } else if let Some(key) = self.fetches.of_call(call) {
+            self.fetched(key, reply, now);
         }
     }
 
@@ -110,7 +120,9 @@ impl Guard {
     /// once; one that has gone is passed over.
     pub fn settle(&mut self, now: Now) -> Option<(StreamId, Step)> {
         loop {
-            let ready = self.ready.pop_front()?;
+            let Some(ready) = self.ready.pop_front() else {
+                return self.settle_fetched(now);
+            };
             match self.streams.remove(&ready.stream) {
                 Some(Stream::Waiting(plan)) => {
                     let stream = ready.stream;
@@ -151,7 +163,7 @@ impl Guard {
         let token = flight.token.expose();
         let proof = self.authenticator.prove();
         let callout = introspection::ask(endpoint, token, &flight.trace, proof);
-        Some(Ask { callout, digest })
+        Some(Ask::of_token(callout, digest))
     }
 }
 

@@ -288,7 +288,7 @@ fn is_about_our_credentials(body: &[u8]) -> bool {
 }
 
 /// Parameters are allowed, another type is not (RFC7662-2.2-ct).
-fn is_json(content_type: &[u8]) -> bool {
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
     let media_type = content_type
         .split(|byte| *byte == b';')
         .next()
@@ -297,7 +297,7 @@ fn is_json(content_type: &[u8]) -> bool {
 }
 
 /// `Retry-After` in seconds, bounded; a date is not read.
-fn seconds(value: &[u8]) -> Option<u32> {
+pub(crate) fn seconds(value: &[u8]) -> Option<u32> {
     let text = core::str::from_utf8(trim(value)).ok()?;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(LONGEST_RETRY).min(LONGEST_RETRY))

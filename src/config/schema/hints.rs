@@ -4,6 +4,8 @@
 //! and those that are not there any more. The keywords beside it may refuse only
 //! what the parser refuses, too.
 
+mod credential;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -106,9 +108,14 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
     ];
     let plain = SENTENCES
         .iter()
+        .chain(credential::SENTENCES)
         .map(|(path, sentence)| (*path, (*sentence, json!({}))));
     plain
-        .chain(with.map(|(path, sentence, more)| (path, (sentence, more))))
+        .chain(
+            with.into_iter()
+                .chain(credential::with())
+                .map(|(path, sentence, more)| (path, (sentence, more))),
+        )
         .collect()
 }
 
