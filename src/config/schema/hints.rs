@@ -111,12 +111,12 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
         .chain(credential::SENTENCES)
         .map(|(path, sentence)| (*path, (*sentence, json!({}))));
     plain
-        .chain(
-            with.into_iter()
-                .chain(credential::with())
-                .map(|(path, sentence, more)| (path, (sentence, more))),
-        )
+        .chain(with.into_iter().chain(credential::with()).map(keyed))
         .collect()
+}
+
+fn keyed<P, S, M>((path, sentence, more): (P, S, M)) -> (P, (S, M)) {
+    (path, (sentence, more))
 }
 
 /// Keys of which there is nothing to say but a sentence.
