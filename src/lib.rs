@@ -42,6 +42,18 @@
 //! body and trailers all pause, whatever Envoy's
 //! `allow_on_headers_stop_iteration` says.
 //!
+//! Where a server's credential is fetched, one more wait comes between verdict
+//! and permission, for those requests only:
+//!
+//! ```text
+//!  Requirement::judge ─▶ Verified ─▶ Guard::lacks_credential ── held ──▶ Plan::forward ─▶ Forward
+//!                                      │ not held                          (with Held, and searched)
+//!  held back ◀────────── Step::Wait ◀──┴▶ Fetches::begin | join
+//!  tick ────────────────▶ Guard::fetch_due ─▶ Task::Ask(Callout), always of the root context
+//!  answer ──────────────▶ Guard::fetched ───▶ Issued::read ─▶ Held | Unfetched, which is 503
+//!                         Guard::settle_fetched ─▶ Requirement::judge, from the beginning
+//! ```
+//!
 //! # The core and the edge
 //!
 //! [`Guard`] is one worker's state under one generation of the configuration.
@@ -62,6 +74,7 @@
 //! | `TokenDigest` | what is stored in place of a token: SHA-256 over endpoint, client and token |
 //! | `Claims` | an active answer, with the types that RFC 7662 gives its members |
 //! | `Verified` | a positive verdict, for this server, at this moment; made by `Requirement::judge` and, at an injector, by the verifier's mark |
+//! | `Held` | a credential that a token endpoint has issued: a Bearer token, not the client's own |
 //! | `Plan` | what is done to this request before it may leave, worked out from one reading of its head |
 //! | [`Forward`] | the permission to leave; made from a `Verified` and a `Plan` only, and every one strips |
 //! | `Denial` | why not; its matches have no wildcard, so each has a status, a word and a text |
@@ -75,9 +88,10 @@
 //! # What is bounded
 //!
 //! A token (8 KiB), an answer (`limits.answer`), calls in flight
-//! (`limits.in_flight`; one whose client has gone counts until it must have
+//! (`limits.in_flight`, of both kinds; one whose client has gone counts until it must have
 //! timed out), waiting requests (`limits.waiting`), kept answers
-//! (`cache.max_entries` of each kind, `limits.cache_bytes`), requests that are
+//! (`cache.max_entries` of each kind, `limits.cache_bytes`, and as much again for
+//! exchanged credentials), failures that are held off, requests that are
 //! settled in one callback (64: each is run inside the one before, and some
 //! three hundred refusals overflow the VM's stack), live streams (262,144).
 //!
@@ -107,6 +121,15 @@
 //! them, cleaned; it learns no more of a request than token and trace. Left: a
 //! wrong `active: true`; where `audience_checked_by_authorization_server` is
 //! set, a missing audience; and that the cluster's TLS is told whom to expect.
+//!
+//! **A token endpoint** is believed about the credential that it issues. Kept: it
+//! gets a client's token only where `token_exchange` is configured, over that
+//! cluster, and nothing else of a request; what it gives is set on requests to
+//! its server only, and not if it has the client's token in it; if it gives
+//! nothing, nothing is set in its place; it is called once however many wait, and
+//! not more often than once a second for what fails. Left: a credential that is
+//! good for more than the server needs, and what it does with the tokens that it
+//! exchanges.
 //!
 //! **The upstream** is trusted with its own credential and with the bodies of
 //! its clients. Kept: it never sees a client's token, nor another server's
@@ -146,6 +169,8 @@
 //! | a leader that left took its followers with it | `Flights::leave` has the root context ask again |
 //! | a session id worked for another user, and on another server | `Sessions`: a MAC over server, issuer, subject and client |
 //! | a header list in the configuration restored the client's token | there is no such option, and [`Forward`] is searched for the token before it leaves |
+//! | a token endpoint was down, and the client's token or a shared key went instead | there is one credential for a server; without it `Denial::Unfetched` is 503 |
+//! | an exchange gave the client's token back, and it was sent | `Issued::read` refuses what has it, and [`Forward`] is searched |
 //! | the credential was added beside the token | fields are set, never added; the function that adds is banned by lint |
 //! | aliases of `Authorization` went on | `NameSet` folds case and `_`; the rest of the head is searched for the token |
 //! | a forged token collided with a 32-bit cache key | the key is a whole SHA-256 |

@@ -137,6 +137,7 @@ fn every_alert_has_a_guide() {
     let mut alerts: Vec<String> = [
         "AuthorizationServerFailing",
         "UpstreamCredentialRefused",
+        "CredentialFetchFailing",
         "LeakBlocked",
         "CacheUseless",
         "ClusterMismatch",

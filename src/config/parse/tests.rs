@@ -51,7 +51,26 @@ pub(in crate::config) fn examples() -> Vec<Value> {
     };
     let bearer = other(json!({"auth_method": "bearer", "token": "${env:TOKEN}"}));
     let none = other(json!({"auth_method": "none"}));
-    vec![least(), example(), post, bearer, none]
+    let credential = json!({
+        "grant": "client_credentials",
+        "url": "https://auth.example.com/oauth2/token",
+        "cluster": "authorization-server",
+        "auth_method": "client_secret_post",
+        "client_id": "mcp-gateway",
+        "client_secret": "${env:SECRET}",
+        "timeout": "2s",
+        "scope": ["mcp:call"],
+        "audience": ["https://mcp.example.com"],
+        "resource": "https://mcp.example.com/mcp",
+        "default_expires_in": "60s"
+    });
+    let fetched = with(least(), "servers.github.credential", credential);
+    let exchanged = with(
+        fetched.clone(),
+        "servers.github.credential.grant",
+        "token_exchange",
+    );
+    vec![least(), example(), post, bearer, none, fetched, exchanged]
 }
 
 /// What has to be there.

@@ -238,6 +238,14 @@ fn choose(path: &str, words: &[String], all: &mut Asks) -> Vec<Choice> {
             unused,
         });
     }
+    // What is of no use with any word is so for another reason.
+    let mut never = without.unused(object);
+    for choice in &choices {
+        never.retain(|name| choice.unused.contains(name));
+    }
+    for choice in &mut choices {
+        choice.unused.retain(|name| !never.contains(name));
+    }
     let decides = choices
         .iter()
         .any(|choice| choice.required != without.required(object) || !choice.unused.is_empty());

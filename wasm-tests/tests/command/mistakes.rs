@@ -120,6 +120,32 @@ fn a_cluster_that_is_not_there_is_a_mistake() {
 }
 
 #[test]
+fn a_cluster_by_which_a_credential_is_fetched_has_to_be_there() {
+    let configuration = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
+                         /http_filters/0/typed_config/config/configuration";
+    let sample = Sample::of(&["envoy.yaml"]);
+    let text = std::fs::read_to_string(sample.file()).expect("the sample");
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let text = document.pointer(&format!("{configuration}/value"));
+    let text = text.and_then(Value::as_str).expect("a configuration");
+    let mut plugin: Value = serde_json::from_str(text).expect("JSON");
+    let server = &mut plugin["servers"]["demo"];
+    server["default_headers"] = json!({});
+    server["credential"] = json!({
+        "grant": "client_credentials",
+        "url": "https://auth.example.com/token",
+        "cluster": "token-endpoint",
+        "client_id": "guard",
+        "client_secret": "${env:INTROSPECTION_CLIENT_SECRET}",
+    });
+    let sample = sample.with(&format!("{configuration}/value"), json!(plugin.to_string()));
+    let text = std::fs::read_to_string(sample.file()).expect("the sample");
+    let said = mistakes("credential.yaml", &text);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains(".credential.cluster|names the cluster `token-endpoint`"));
+}
+
+#[test]
 fn a_configuration_in_an_envoy_configuration_has_two_paths() {
     let place = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config\
                  /http_filters/0/typed_config/config/configuration";

@@ -119,6 +119,7 @@ const EXPECTED: &[(&str, Labels, &str)] = &[
     ("mcp_token_guard_cache", &[("result", "miss")], "3"),
     ("mcp_token_guard_leak_blocked", &[("place", "header")], "1"),
     ("mcp_token_guard_leak_blocked", &[("place", "query")], "0"),
+    ("mcp_token_guard_credentials", &[("result", "fetched")], "0"),
     // Envoy has a plugin try its configuration twice, then each worker takes it.
     ("mcp_token_guard_configurations", &[], "3"),
     ("mcp_token_guard_introspection_ms_count", &[], "3"),
@@ -174,6 +175,7 @@ fn the_alerts_are_those_that_the_samples_tell_of_and_each_is_tested() {
     let expected = [
         "McpTokenGuardAuthorizationServerFailing",
         "McpTokenGuardUpstreamCredentialRefused",
+        "McpTokenGuardCredentialFetchFailing",
         "McpTokenGuardLeakBlocked",
         "McpTokenGuardCacheUseless",
         "McpTokenGuardClusterMismatch",

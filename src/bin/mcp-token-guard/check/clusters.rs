@@ -190,7 +190,14 @@ fn missing(document: &Document, names: &[&str], guards: &[Guard<'_>], report: &m
                 say(&path, &name);
             }
         }
-        for name in guard.asks() {
+        let fetches = guard.fetches();
+        for (path, name) in &fetches {
+            if !names.contains(&name.as_str()) {
+                say(path, name);
+            }
+        }
+        let is_fetched = |name: &String| fetches.iter().any(|(_, one)| one == name);
+        for name in guard.asks().into_iter().filter(|name| !is_fetched(name)) {
             if !names.contains(&name.as_str()) {
                 say("authorization_server.introspection.cluster", &name);
             }

@@ -64,8 +64,20 @@ impl<'a> Guard<'a> {
     pub(crate) fn asks(&self) -> Vec<String> {
         let all = At::root(&self.value).all();
         let endpoints = all.iter().filter_map(|at| at.get("introspection"));
-        endpoints
-            .filter_map(|at| at.text("cluster").map(str::to_owned))
+        let asked = endpoints.filter_map(|at| at.text("cluster").map(str::to_owned));
+        let fetched = self.fetches().into_iter().map(|(_, name)| name);
+        asked.chain(fetched).collect()
+    }
+
+    /// Those of them by which it fetches credentials, with their paths.
+    pub(crate) fn fetches(&self) -> Vec<(String, String)> {
+        let servers = At::root(&self.value).get("servers");
+        let servers = servers.map(|at| at.members()).unwrap_or_default();
+        let clusters = servers
+            .iter()
+            .filter_map(|(_, server)| server.find(&["credential", "cluster"]));
+        clusters
+            .filter_map(|at| Some((at.path.clone(), at.value.as_str()?.to_owned())))
             .collect()
     }
 

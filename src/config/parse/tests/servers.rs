@@ -134,3 +134,24 @@ fn origins_are_whole_strings() {
         json!(["https://a.example", "https://a.example"]),
     );
 }
+
+#[test]
+fn authorization_is_set_once() {
+    let credential = json!({
+        "grant": "client_credentials",
+        "url": "https://auth.example.com/token",
+        "cluster": "as",
+        "client_id": "a",
+        "client_secret": "b",
+    });
+    let server = |headers: Value| json!({"a": {"resource": "https://a/", "credential": credential, "default_headers": headers}});
+    let config = accepts("servers", server(json!({"X-Api-Key": "k"})));
+    assert!(
+        config
+            .servers
+            .iter()
+            .all(|server| server.credential.is_some())
+    );
+    let error = refuses("servers", server(json!({"authorization": "Bearer x"})));
+    assert!(error.starts_with("servers.a.default_headers: "), "{error}");
+}
