@@ -131,7 +131,8 @@ impl Requirement {
 }
 
 impl RequiredScope {
-    fn granted_by(&self, claims: &Claims) -> bool {
+    /// Whether the token has it.
+    pub(crate) fn granted_by(&self, claims: &Claims) -> bool {
         claims
             .scopes()
             .any(|granted| self.satisfied_by.iter().any(|one| one == granted))

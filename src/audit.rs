@@ -37,6 +37,16 @@ impl Context {
         }
     }
 
+    /// With what is called, by the body; nothing that has the token gets in.
+    pub(crate) fn called(&mut self, method: Option<&str>, name: Option<&str>, search: &Search<'_>) {
+        let text = |text: Option<&str>| {
+            text.filter(|text| !search.in_value(text.as_bytes()))
+                .map(|text| cut(text).into())
+        };
+        self.mcp_method = text(method);
+        self.mcp_name = text(name);
+    }
+
     /// From a head whose token is not known: only what cannot be one.
     pub(crate) fn of_stranger(head: &Head<'_>) -> Self {
         let plain = |value: Single<'_>, longest: usize, allowed: fn(&u8) -> bool| {

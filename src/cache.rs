@@ -279,6 +279,7 @@ mod tests {
             waiting: 1,
             cache_bytes,
             answer: 1,
+            body: 1,
         }
     }
 

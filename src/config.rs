@@ -22,6 +22,7 @@ mod parse;
 mod problem;
 mod proto;
 mod quantity;
+mod rules;
 #[cfg(not(target_family = "wasm"))]
 mod schema;
 mod scope;
@@ -38,6 +39,7 @@ use crate::client_auth::ClientAuth;
 use crate::denial::Challenges;
 use crate::fields::NameSet;
 use crate::metadata::Documents;
+use crate::rules::Rules;
 use crate::secret::Secret;
 use crate::servers::Servers;
 
@@ -161,6 +163,8 @@ pub(crate) struct Limits {
     pub(crate) cache_bytes: usize,
     /// Bytes of one introspection answer.
     pub(crate) answer: usize,
+    /// Bytes of a request's body that is read.
+    pub(crate) body: usize,
 }
 
 /// One MCP server behind the guard.
@@ -172,6 +176,8 @@ pub(crate) struct Server {
     pub(crate) resource: Resource,
     /// What a token has to have to be let in here.
     pub(crate) requirement: Requirement,
+    /// Which calls need which scopes; none where all need the same.
+    pub(crate) rules: Option<Rules>,
     /// Headers to set: lower-case name, value. Each name once.
     pub(crate) default_headers: Vec<(String, Secret)>,
     /// Where a credential is fetched that is set as well.

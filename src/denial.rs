@@ -15,17 +15,26 @@ pub(crate) const RETRY_AFTER: u32 = 2;
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
+    /// The body is longer than is read.
+    BodyTooLarge,
+    /// No rule of the server lets anybody call this.
+    CallRefused,
     /// A claim that is to become a header could split one.
     ClaimRefused,
     /// The answer came from a cluster of another server.
     ClusterMismatch,
+    /// The headers say of the body what it does not say.
+    HeaderMismatch,
     /// The host failed us, or something that should not be possible happened.
     Internal,
     /// The token stands somewhere else in the request as well.
     Leak(Place),
+    /// The body is not JSON-RPC that can be read in one way only.
+    MalformedBody,
     /// Not token68, or longer than a token may be.
     MalformedToken,
-    /// TRACE would show the credential to the client, CONNECT would tunnel.
+    /// TRACE would show the credential to the client, CONNECT would tunnel; and
+    /// what could call something by another method than POST.
     MethodRefused,
     /// The injector was reached without a verifier's mark.
     NoMark,
@@ -57,6 +66,8 @@ pub(crate) enum Denial {
     UnknownSession,
     /// No server has this cluster.
     UnlistedCluster,
+    /// The body is not said to be JSON as it is.
+    UnsupportedBody,
     /// The upstream refused our credential.
     UpstreamCredentialRejected,
     /// Upstream's OAuth metadata.
@@ -95,10 +106,14 @@ impl Denial {
     /// One word for metrics, logs and the audit record.
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Self::BodyTooLarge => "body_too_large",
+            Self::CallRefused => "call_refused",
             Self::ClaimRefused => "claim_refused",
             Self::ClusterMismatch => "credential_cluster_mismatch",
+            Self::HeaderMismatch => "header_mismatch",
             Self::Internal => "internal_error",
             Self::Leak(_) => "leak_blocked",
+            Self::MalformedBody => "malformed_body",
             Self::MalformedToken => "malformed_token",
             Self::MethodRefused => "method_refused",
             Self::NoMark => "no_mark",
@@ -124,6 +139,7 @@ impl Denial {
             Self::UnknownPath => "unknown_path",
             Self::UnknownSession => "unknown_session",
             Self::UnlistedCluster => "unlisted_cluster",
+            Self::UnsupportedBody => "unsupported_body",
             Self::UpstreamCredentialRejected => "upstream_credential_rejected",
             Self::WellKnown => "well_known",
             Self::WrongMark => "wrong_mark",
@@ -146,7 +162,11 @@ impl Denial {
             | Self::Undetermined(_)
             | Self::Unfetched(_)
             | Self::WrongMark => log::Level::Warn,
-            Self::MalformedToken
+            Self::BodyTooLarge
+            | Self::CallRefused
+            | Self::HeaderMismatch
+            | Self::MalformedBody
+            | Self::MalformedToken
             | Self::MethodRefused
             | Self::NoRoute
             | Self::NoToken
@@ -158,6 +178,7 @@ impl Denial {
             | Self::UnknownPath
             | Self::UnknownSession
             | Self::UnlistedCluster
+            | Self::UnsupportedBody
             | Self::WellKnown => log::Level::Info,
         }
     }
@@ -177,6 +198,28 @@ impl Denial {
             ) => return INVALID_TOKEN,
             Self::Overloaded | Self::Undetermined(_) => return UNAVAILABLE,
             Self::ClusterMismatch => return MISMATCH,
+            Self::BodyTooLarge => (
+                413,
+                "content_too_large",
+                "The body is longer than is read here",
+            ),
+            Self::CallRefused => (403, "access_denied", "This may not be called here"),
+            // A client of MCP is told by the code of its specification.
+            Self::HeaderMismatch => (
+                400,
+                "header_mismatch",
+                "Header mismatch: the headers say something else than the body",
+            ),
+            Self::MalformedBody => (
+                400,
+                "malformed_body",
+                "The body must be JSON-RPC that can be read in one way only",
+            ),
+            Self::UnsupportedBody => (
+                415,
+                "unsupported_media_type",
+                "The body must be application/json in UTF-8, not compressed",
+            ),
             Self::ClaimRefused | Self::Internal => {
                 (500, "server_error", "The request could not be processed")
             }
@@ -226,6 +269,11 @@ impl Denial {
         }
     }
 
+    /// What the client is told of it.
+    pub(crate) fn description(self) -> &'static str {
+        self.row().description
+    }
+
     /// The answer to the client. `challenges` are those of the server that the
     /// request is for, where it is for one; `origin` is set where a page of
     /// that origin may read the answer.
@@ -256,6 +304,7 @@ impl Denial {
 /// regular expressions; no description has a `=` in it (INTEROP-WA-order).
 #[derive(Debug)]
 pub(crate) struct Challenges {
+    metadata_url: String,
     insufficient_scope: String,
     invalid_request: String,
     invalid_token: String,
@@ -265,23 +314,21 @@ pub(crate) struct Challenges {
 impl Challenges {
     /// Those of the server with this metadata URL and these required scopes.
     pub(crate) fn new(metadata_url: &str, scopes: &[&str]) -> Self {
-        let mut base = format!(r#"Bearer resource_metadata="{metadata_url}""#);
-        if !scopes.is_empty() {
-            base = format!(r#"{base}, scope="{}""#, scopes.join(" "));
-        }
-        let with = |denial: Denial| {
-            let row = denial.row();
-            format!(
-                r#"{base}, error="{}", error_description="{}""#,
-                row.error, row.description
-            )
-        };
+        let base = challenge(metadata_url, scopes);
+        let with = |denial: Denial| with_error(&base, denial);
         Self {
+            metadata_url: metadata_url.to_owned(),
             insufficient_scope: with(Denial::Refused(Refusal::InsufficientScope)),
             invalid_request: with(Denial::SeveralCredentials),
             invalid_token: with(Denial::Inactive),
             no_token: base,
         }
+    }
+
+    /// The one for a call that needs these scopes.
+    pub(crate) fn insufficient_scope(&self, scopes: &[&str]) -> String {
+        let base = challenge(&self.metadata_url, scopes);
+        with_error(&base, Denial::Refused(Refusal::InsufficientScope))
     }
 
     fn for_denial(&self, denial: Denial) -> Option<&str> {
@@ -293,4 +340,21 @@ impl Challenges {
             _ => None,
         }
     }
+}
+
+fn challenge(metadata_url: &str, scopes: &[&str]) -> String {
+    let base = format!(r#"Bearer resource_metadata="{metadata_url}""#);
+    if scopes.is_empty() {
+        base
+    } else {
+        format!(r#"{base}, scope="{}""#, scopes.join(" "))
+    }
+}
+
+fn with_error(base: &str, denial: Denial) -> String {
+    let row = denial.row();
+    format!(
+        r#"{base}, error="{}", error_description="{}""#,
+        row.error, row.description
+    )
 }

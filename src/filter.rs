@@ -112,11 +112,18 @@ impl Context for Filter {
 }
 
 impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        self.run(|worker| worker.request(self.id))
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        self.run(|worker| worker.request(self.id, end))
     }
 
-    fn on_http_request_body(&mut self, _: usize, end: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let read = self
+            .worker
+            .as_ref()
+            .and_then(|worker| worker.tell(|guard| guard.reads(StreamId(self.id))).ok()?);
+        if let Some(from) = read {
+            return self.run(|worker| worker.body(self.id, from, size, end));
+        }
         let goes_on = self.worker.as_ref().is_some_and(|worker| {
             worker
                 .tell(|guard| guard.body(StreamId(self.id), end))

@@ -4,6 +4,7 @@
 //! worker knows under it. It is told of requests, answers and the time, and
 //! says what to do; it does nothing itself.
 
+mod calls;
 mod fetch;
 mod inject;
 mod live;
@@ -40,6 +41,8 @@ use crate::time::Now;
 use fetch::Judged;
 use refused::Refused;
 
+pub use calls::BodyStep;
+pub(crate) use calls::Held;
 pub(crate) use fetch::Fetching;
 pub use live::{Answer, Task, TrailersStep, Wake};
 
@@ -62,6 +65,11 @@ pub struct Guard {
     /// Live streams whose token is no longer good.
     closing: Vec<(StreamId, Closing)>,
     tally: Tally,
+    /// Whether any server has rules.
+    has_rules: bool,
+    bodies: calls::Bodies,
+    /// Requests with a good token whose body is still to come.
+    held: usize,
 }
 
 /// What to do with a request now.
@@ -145,6 +153,7 @@ impl Guard {
     pub fn new(config: Config) -> Self {
         let endpoint = &config.authorization_server.introspection;
         let digester = Digester::new(&endpoint.url, &endpoint.auth.client_id);
+        let has_rules = config.servers.iter().any(|server| server.rules.is_some());
         let credentials = config.servers.iter().flat_map(|server| &server.credentials);
         Self {
             own: credentials
@@ -159,6 +168,9 @@ impl Guard {
             ready: VecDeque::new(),
             closing: Vec::new(),
             tally: Tally::default(),
+            has_rules,
+            bodies: calls::Bodies::default(),
+            held: 0,
             digester,
             config: Rc::new(config),
         }
@@ -178,8 +190,20 @@ impl Guard {
         cluster: Option<&str>,
         now: Now,
     ) -> Step {
+        self.arrived(id, fields, cluster, false, now)
+    }
+
+    /// The head of a request has come; with `ends` it is all there is of it.
+    pub fn arrived(
+        &mut self,
+        id: StreamId,
+        fields: &[Field],
+        cluster: Option<&str>,
+        ends: bool,
+        now: Now,
+    ) -> Step {
         let head = Head::read(fields);
-        match self.decide(id, &head, cluster, now) {
+        match self.decide(id, &head, cluster, ends, now) {
             Ok(step) => step,
             Err(refused) => self.deny(&refused),
         }
@@ -191,6 +215,7 @@ impl Guard {
         id: StreamId,
         head: &Head<'_>,
         cluster: Option<&str>,
+        ends: bool,
         now: Now,
     ) -> Result<Step, Box<Refused>> {
         let config = Rc::clone(&self.config);
@@ -238,20 +263,17 @@ impl Guard {
         if self.streams.len() >= MAX_STREAMS {
             return Err(refuse(Denial::Overloaded));
         }
+        let call = calls::begin(server, head, ends, config.limits.body).map_err(refuse)?;
         let digest = self.digester.of(token);
         let refuse = |denial| Box::new(early(denial).known(digest, Source::Hit));
         if self.fetches.holds(&digest) {
             return Err(refuse(Denial::OwnCredential));
         }
         let plan = || {
-            Plan::new(
-                &config,
-                (server_id, server),
-                head,
-                token,
-                digest,
-                origin.allowed(),
-            )
+            let origin = origin.allowed();
+            let mut plan = Plan::new(&config, (server_id, server), head, token, digest, origin);
+            plan.call = call;
+            plan
         };
         let stale = match self.cache.find(&digest, now) {
             Known::Active(claims) => {
@@ -304,6 +326,10 @@ impl Guard {
     ) -> Result<Step, Box<Refused>> {
         let config = Rc::clone(&self.config);
         let mut plan = plan();
+        if plan.call.as_ref().is_some_and(|call| !call.is_done()) {
+            return self.hold_for_body(id, verdict, plan, now);
+        }
+        plan.describe();
         let claims = &verdict.claims;
         let issuer = &config.authorization_server.issuer;
         let judged = config
@@ -314,9 +340,8 @@ impl Guard {
                 let verdict = server
                     .requirement
                     .judge(claims, issuer, config.clock_skew, now);
-                verdict
+                calls::permit(server, plan.call.as_deref(), claims, verdict)
                     .map(|verified| (server, verified))
-                    .map_err(Denial::Refused)
             })
             .and_then(|(server, verified)| {
                 if let Some(key) = self.lacks_credential(id, server, &mut plan, claims, now)? {
@@ -328,7 +353,7 @@ impl Guard {
         let (server, forward) = match judged {
             Ok(ControlFlow::Continue(found)) => found,
             Ok(ControlFlow::Break(key)) => {
-                return Ok(self.hold(id, key, Judged::Here(plan, verdict)));
+                return Ok(self.hold_for_credential(id, key, Judged::Here(plan, verdict)));
             }
             Err(denial) => return Err(Box::new(Refused::judged(denial, plan, &verdict))),
         };
@@ -387,7 +412,10 @@ impl Guard {
         let config = Rc::clone(&self.config);
         let server = refused.server.and_then(|id| config.servers.server(id));
         let challenges = server.map(|server| &server.challenges);
-        let reply = refused.denial.reply(challenges, refused.origin.as_deref());
+        let mut reply = refused.denial.reply(challenges, refused.origin.as_deref());
+        if let (Some(call), Some(server)) = (&refused.call, server) {
+            calls::tell(&mut reply, refused.denial, call, server);
+        }
         let mut audit = self.audit(Record {
             server: server.map(|server| server.name.as_str()),
             outcome: refused.denial.word(),

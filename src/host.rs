@@ -112,6 +112,13 @@ pub(crate) fn configuration(size: usize) -> Result<Vec<u8>, HostError> {
     Ok(bytes.unwrap_or_default())
 }
 
+/// A part of the body of the request, as far as it has come and is held back.
+pub(crate) fn request_body(from: usize, length: usize) -> Result<Vec<u8>, HostError> {
+    let bytes = hostcalls::get_buffer(BufferType::HttpRequestBody, from, length)?;
+    let bytes = bytes.unwrap_or_default();
+    (bytes.len() == length).then_some(bytes).ok_or(HostError)
+}
+
 /// The body of the answer to a call.
 pub(crate) fn call_body(size: usize) -> Result<Vec<u8>, HostError> {
     let bytes = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size)?;

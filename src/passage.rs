@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::access::Verified;
 use crate::audit::Context;
+use crate::call::Call;
 use crate::config::{Config, Role, Server};
 use crate::credential::Held;
 use crate::denial::Denial;
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) context: Context,
     /// Where the token stands besides its place.
     pub(crate) leak: Option<Place>,
+    /// The reading of its body, at a server with rules.
+    pub(crate) call: Option<Box<Call>>,
     /// The credential of the server, where that is fetched and held.
     pub(crate) credential: Option<Rc<Held>>,
     changes: Vec<Change>,
@@ -109,6 +112,7 @@ impl Plan {
             kind: Kind::of(head),
             context: Context::of(head, &search),
             leak: leak(head, server, &search),
+            call: None,
             credential: None,
             changes,
             session,

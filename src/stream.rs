@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::audit::Context;
+use crate::call::Call;
 use crate::credential::Held;
 use crate::digest::TokenDigest;
 use crate::guard::Fetching;
@@ -49,6 +50,8 @@ pub(crate) struct Open {
     pub(crate) responding: bool,
     /// What its audit records say of it.
     pub(crate) context: Context,
+    /// The reading of its body, where that goes on behind the head.
+    pub(crate) call: Option<Box<Call>>,
     /// The credential that it has gone with, where that was fetched.
     pub(crate) credential: Option<Rc<Held>>,
 }

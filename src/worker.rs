@@ -12,7 +12,7 @@ use proxy_wasm::types::{Action, MapType};
 use crate::config::Config;
 use crate::fields::Field;
 use crate::flight::CallId;
-use crate::guard::{Answer, Ask, Audit, Guard, Step, Task, TrailersStep};
+use crate::guard::{Answer, Ask, Audit, BodyStep, Guard, Step, Task, TrailersStep};
 use crate::host::{self, Clock, HostError};
 use crate::introspection::Reply;
 use crate::metrics::Metrics;
@@ -24,6 +24,9 @@ use crate::time::Now;
 /// Requests that are settled in one callback of the host: each settlement is
 /// run inside the one before, and a few hundred overflow the VM's stack.
 const SETTLED_AT_ONCE: usize = 64;
+
+/// Bytes of a body that are taken out of the host at once.
+const PIECE: usize = 64 << 10;
 
 /// Filter state of the audit record, and of the mark.
 const AUDIT: &str = "mcp_token_guard";
@@ -64,7 +67,7 @@ impl Worker {
     }
 
     /// A request's head has come.
-    pub(crate) fn request(&self, id: u32) -> Result<Action, HostError> {
+    pub(crate) fn request(&self, id: u32, end: bool) -> Result<Action, HostError> {
         let fields = host::fields(MapType::HttpRequestHeaders)?;
         let cluster = host::cluster_name()?;
         let stream = StreamId(id);
@@ -77,7 +80,7 @@ impl Worker {
             self.tell(|guard| guard.inject(stream, &fields, cluster, mark, now))?
         } else {
             let now = self.now()?;
-            self.tell(|guard| guard.request(stream, &fields, cluster.as_deref(), now))?
+            self.tell(|guard| guard.arrived(stream, &fields, cluster.as_deref(), end, now))?
         };
         match step {
             Step::Ask(ask) => {
@@ -227,7 +230,67 @@ impl Worker {
         for name in names {
             host::set_field(MapType::HttpRequestTrailers, &name, None)?;
         }
-        Ok(action)
+        let stream = StreamId(id);
+        if self.tell(|guard| guard.reads(stream))?.is_none() {
+            return Ok(action);
+        }
+        // Trailers end the body.
+        let now = self.now()?;
+        let step = self.tell(|guard| guard.read(stream, b"", true, now))?;
+        self.go_on(step)
+    }
+
+    /// So much of the body of a request has come, of which what is before `from`
+    /// has been read.
+    pub(crate) fn body(
+        &self,
+        id: u32,
+        from: usize,
+        size: usize,
+        end: bool,
+    ) -> Result<Action, HostError> {
+        let now = self.now()?;
+        let mut left = size.checked_sub(from).ok_or(HostError)?;
+        let mut from = from;
+        loop {
+            let length = left.min(PIECE);
+            let bytes = match length {
+                0 => Vec::new(),
+                _ => host::request_body(from, length)?,
+            };
+            from = from.saturating_add(length);
+            left = left.saturating_sub(length);
+            let end = end && left == 0;
+            match self.tell(|guard| guard.read(StreamId(id), &bytes, end, now))? {
+                BodyStep::Wait if left > 0 => {}
+                step => return self.go_on(step),
+            }
+        }
+    }
+
+    /// Does what a body has decided.
+    fn go_on(&self, step: BodyStep) -> Result<Action, HostError> {
+        match step {
+            BodyStep::Continue => Ok(Action::Continue),
+            BodyStep::Wait => Ok(Action::Pause),
+            BodyStep::Forward(forward, audit) => {
+                self.apply(&forward, &audit)?;
+                Ok(Action::Continue)
+            }
+            BodyStep::Pass(audit) => {
+                self.report(&audit, Decision::Forward)?;
+                Ok(Action::Continue)
+            }
+            BodyStep::Reply(reply, audit) => {
+                self.reply(&reply, &audit)?;
+                Ok(Action::Pause)
+            }
+            BodyStep::Reset(audit) => {
+                self.report(&audit, Decision::Reply)?;
+                host::reset()?;
+                Ok(Action::Pause)
+            }
+        }
     }
 
     /// The head of an answer has come.

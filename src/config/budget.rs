@@ -61,12 +61,16 @@ pub(super) fn limits(mut members: Members<'_>, reader: &mut Reader<'_>) -> Optio
     let answer = members.or("answer", 256 << 10, reader, |node, reader| {
         node.size(reader, 1 << 10..=8 << 20)
     });
+    let body = members.or("body", 1 << 20, reader, |node, reader| {
+        node.size(reader, 1 << 10..=64 << 20)
+    });
     members.finish(reader);
     Some(Limits {
         in_flight: in_flight?,
         waiting: waiting?,
         cache_bytes: cache_bytes?,
         answer: answer?,
+        body: body?,
     })
 }
 

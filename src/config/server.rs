@@ -2,6 +2,7 @@
 
 use super::cursor::{Node, Reader, each};
 use super::default_headers::DefaultHeaders;
+use super::rules;
 use super::scope::{self, Implications};
 use super::uri;
 use super::{Resource, Role, Server, credential};
@@ -97,6 +98,9 @@ fn server(
     let credential = members.or("credential", None, reader, |node, reader| {
         credential::read(node, common.role, reader).map(Some)
     });
+    let rules = members.or("rules", None, reader, |node, reader| {
+        rules::read(node, &common.implications, reader).map(Some)
+    });
     members.finish(reader);
     let (resource, scopes, headers) = (resource?, scopes?, headers?);
     let credential = credential?;
@@ -118,6 +122,7 @@ fn server(
                 .map(|name| common.implications.requirement(name.clone()))
                 .collect(),
         },
+        rules: rules?,
         strip: strip(&headers, common),
         challenges: challenges(&resource, &scopes),
         resource,

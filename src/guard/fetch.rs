@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::{About, Ask, Guard, Refused, Step, TASKS, Task, Verdict};
 use crate::cache::ms_until;
+use crate::call::Call;
 use crate::config::{Grant, Role, Server};
 use crate::credential::{FETCHED, Fault, Held, Key, Known};
 use crate::denial::Denial;
@@ -50,6 +51,22 @@ impl Fetching {
     pub(super) fn token(&self) -> Option<&Secret> {
         match &self.request {
             Judged::Here(plan, _) => Some(&plan.token),
+            Judged::Before(..) => None,
+        }
+    }
+
+    /// The reading of its body, at a server with rules.
+    pub(super) fn call(&self) -> Option<&Call> {
+        match &self.request {
+            Judged::Here(plan, _) => plan.call.as_deref(),
+            Judged::Before(..) => None,
+        }
+    }
+
+    /// The same, to go on with.
+    pub(super) fn call_mut(&mut self) -> Option<&mut Call> {
+        match &mut self.request {
+            Judged::Here(plan, _) => plan.call.as_deref_mut(),
             Judged::Before(..) => None,
         }
     }
@@ -97,7 +114,7 @@ impl Guard {
     }
 
     /// Holds a request back that waits for its credential.
-    pub(super) fn hold(&mut self, id: StreamId, key: Key, request: Judged) -> Step {
+    pub(super) fn hold_for_credential(&mut self, id: StreamId, key: Key, request: Judged) -> Step {
         let fetching = Fetching { key, request };
         self.streams
             .insert(id, Stream::Fetching(Box::new(fetching)));

@@ -57,6 +57,7 @@ impl Guard {
             recheck_at: None,
             responding: false,
             context: Context::of_stranger(&head),
+            call: None,
             credential: None,
         };
         if server.credential.is_none() {
@@ -70,7 +71,7 @@ impl Guard {
         };
         match credential {
             Ok(Some(one)) => self.injected(id, forward.with(Rc::clone(&one)), open.with(one)),
-            Ok(None) => self.hold(id, key, Judged::Before(forward, open)),
+            Ok(None) => self.hold_for_credential(id, key, Judged::Before(forward, open)),
             Err(denial) => self.deny(&Refused::late(denial, open)),
         }
     }

@@ -197,7 +197,10 @@ impl Guard {
     /// A request has ended, in whatever way.
     pub fn gone(&mut self, id: StreamId) {
         match self.streams.remove(&id) {
-            Some(Stream::Waiting(plan)) => self.flights.leave(&plan.digest, id),
+            Some(Stream::Waiting(plan)) => {
+                self.flights.leave(&plan.digest, id);
+                self.left(&plan);
+            }
             Some(Stream::Fetching(fetching)) => self.fetches.leave(&fetching.key, id),
             Some(Stream::Ignored | Stream::Open(_)) | None => {}
         }
@@ -212,6 +215,7 @@ impl Guard {
             }
         }
         self.recheck(now);
+        self.lose_patience(now);
         let in_flight = self.config.limits.in_flight;
         let mut tasks: Vec<Task> = self
             .flights
@@ -351,6 +355,7 @@ impl Open {
             recheck_at: recheck.then(|| later(now.steady_ms, policy.recheck_streams)),
             responding: false,
             context: plan.context,
+            call: plan.call,
             credential: plan.credential,
             caller: Some(Caller {
                 claims,

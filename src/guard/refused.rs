@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Verdict;
 use crate::audit::{Context, Source};
+use crate::call::Call;
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::head::Head;
@@ -21,6 +22,7 @@ pub(super) struct Refused {
     pub(super) claims: Option<Rc<Claims>>,
     pub(super) digest: Option<TokenDigest>,
     pub(super) context: Context,
+    pub(super) call: Option<Box<Call>>,
     pub(super) source: Option<Source>,
     pub(super) introspection_ms: Option<u64>,
 }
@@ -40,6 +42,7 @@ impl Refused {
             claims: None,
             digest: None,
             context: Context::of_stranger(head),
+            call: None,
             source: None,
             introspection_ms: None,
         }
@@ -63,6 +66,7 @@ impl Refused {
             claims: Some(Rc::clone(&verdict.claims)),
             digest: Some(plan.digest),
             context: plan.context,
+            call: plan.call,
             source: Some(verdict.source),
             introspection_ms: verdict.introspection_ms,
         }
@@ -81,6 +85,7 @@ impl Refused {
             claims,
             digest,
             context: open.context,
+            call: open.call,
             source: None::<Source>,
             introspection_ms: None,
         }
@@ -95,6 +100,7 @@ impl Refused {
             claims: None,
             digest: None,
             context: Context::default(),
+            call: None,
             source: None,
             introspection_ms: None,
         }

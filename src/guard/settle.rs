@@ -22,6 +22,18 @@ pub(super) struct Ready {
     introspection_ms: u64,
 }
 
+impl Ready {
+    /// A head that is to go on before its body.
+    pub(super) fn head(stream: StreamId) -> Self {
+        Self {
+            stream,
+            result: Err(Denial::Internal),
+            source: Source::Hit,
+            introspection_ms: 0,
+        }
+    }
+}
+
 impl Guard {
     /// The host has taken the call of an [`Ask`].
     pub fn asked(&mut self, ask: &Ask, call: CallId, now: Now) {
@@ -123,6 +135,13 @@ impl Guard {
             let Some(ready) = self.ready.pop_front() else {
                 return self.settle_fetched(now);
             };
+            if self.is_held(ready.stream) {
+                // Its token is settled: its head has been held back in vain.
+                match self.let_go(ready.stream, now) {
+                    Some(step) => return Some((ready.stream, step)),
+                    None => continue,
+                }
+            }
             match self.streams.remove(&ready.stream) {
                 Some(Stream::Waiting(plan)) => {
                     let stream = ready.stream;
@@ -142,6 +161,7 @@ impl Guard {
                             claims: None,
                             digest: Some(plan.digest),
                             context: plan.context,
+                            call: None,
                             source: Some(ready.source),
                             introspection_ms: Some(ready.introspection_ms),
                         })),
