@@ -172,11 +172,17 @@ impl Call {
         })
     }
 
-    /// Puts what is called in the place of what headers say of it.
-    pub(crate) fn describe(&self, context: &mut Context, search: &Search<'_>) {
+    /// Puts what is called in the place of what headers say of it. An id that
+    /// has the token in it is forgotten: it would be in the answer.
+    pub(crate) fn describe(&mut self, context: &mut Context, search: &Search<'_>) {
         if self.reader.is_some() {
             let (method, name) = (self.found.method.as_deref(), self.found.name.as_deref());
             context.called(method, name, search);
+        }
+        if let Id::Text(id) | Id::Number(id) = &self.found.id
+            && search.in_value(id.as_bytes())
+        {
+            self.found.id = Id::Absent;
         }
     }
 }

@@ -19,6 +19,7 @@
 //!                                                  Servers::find         whose cluster is it?
 //!                                                  Origin::of            which page sent it?
 //!                                                  BearerToken::read     exactly one token68, or why not
+//!                                                  Call::begin           at a server with rules: the body will say
 //!                                                  Digester::of          from here on a digest stands for it
 //!                                                  Cache::find ── active ──▶ Requirement::judge ─▶ Verified
 //!                                                     │     └─── inactive ▶ Denial            │
@@ -32,6 +33,8 @@
 //!                        Worker::settle ≤ 64 ◀──── Guard::settle         judge, as above, one by one
 //!  request goes on ◀──── apply(Forward) ◀─────────────────────────────────────────────┘
 //!  or is answered  ◀──── reply(LocalReply) ◀────── Denial::reply
+//!  body, with rules ───▶ Worker::body ──────────▶ Guard::read             Call::feed: which rules apply; with the
+//!                                                                        token's verdict, in either order, as above
 //!  trailers ───────────▶ Worker::trailers ──────▶ Guard::trailers        strip, search
 //!  answer's head ──────▶ Worker::answer ────────▶ Guard::answer          response::edits | Denial
 //!  tick ───────────────▶ Worker::tick ──────────▶ Guard::tick            ask again, close what has expired
@@ -40,7 +43,10 @@
 //!
 //! Nothing of a request goes on while it is undecided: the callbacks for head,
 //! body and trailers all pause, whatever Envoy's
-//! `allow_on_headers_stop_iteration` says.
+//! `allow_on_headers_stop_iteration` says. One exception is the head of a request
+//! to a server with rules where that option is not set (`guard::calls`): Envoy
+//! then gives out no body before it, so it goes on when the token has been found
+//! good, and the body is held back alone.
 //!
 //! Where a server's credential is fetched, one more wait comes between verdict
 //! and permission, for those requests only:
@@ -77,6 +83,7 @@
 //! | `Held` | a credential that a token endpoint has issued: a Bearer token, not the client's own |
 //! | `Plan` | what is done to this request before it may leave, worked out from one reading of its head |
 //! | [`Forward`] | the permission to leave; made from a `Verified` and a `Plan` only, and every one strips |
+//! | `Call` | what a body calls, read in the only way that it can be; `calls::permit` lets none go on without it where there are rules |
 //! | `Denial` | why not; its matches have no wildcard, so each has a status, a word and a text |
 //! | [`Secret`] | bytes that no `Debug`, log line or error can show |
 //!
@@ -93,7 +100,11 @@
 //! (`cache.max_entries` of each kind, `limits.cache_bytes`, and as much again for
 //! exchanged credentials), failures that are held off, requests that are
 //! settled in one callback (64: each is run inside the one before, and some
-//! three hundred refusals overflow the VM's stack), live streams (262,144).
+//! three hundred refusals overflow the VM's stack), live streams (262,144). Of a
+//! body that is read (`limits.body`) the host keeps the bytes; here are a few
+//! names of at most 4 KiB, 128 hashes for each of three objects, and 127 levels
+//! of nesting. As many requests as may wait for an answer may wait for their
+//! bodies.
 //!
 //! # Who is trusted with what
 //!
@@ -181,6 +192,8 @@
 //! | mirrors and re-routed requests got another cluster's credential | roles `verifier` and `injector`; in the role `gateway` the cluster that was used is compared |
 //! | a byte that is not UTF-8 killed the VM | fields are bytes; the getters that decode are banned by lint |
 //! | a script error let the request through | every error of the host ends in `Worker::fail`: 500, nothing sent |
+//! | rules were applied to a header, and the body called another tool | `Call` reads the body, and headers have to agree with it |
+//! | a batch, a member twice or `Method` for `method` hid the call that was made | every message of a batch counts; `call::reader` takes no text that can be read in two ways |
 //! | a token was logged | tokens are in [`Secret`] or borrowed; a claim that repeats the token is dropped |
 
 mod access;

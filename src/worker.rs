@@ -159,7 +159,7 @@ impl Worker {
                 host::resume()
             }
             Step::Reply(reply, audit) => self.reply(&reply, &audit),
-            // Its token is good, and now it waits for a credential.
+            // Until its body has come, or the credential of its server.
             Step::Wait => Ok(()),
             Step::Ask(_) | Step::Ignore => Err(HostError),
         }

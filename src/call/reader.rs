@@ -66,8 +66,8 @@ pub(crate) struct Message {
 /// Members of which a message, its `params` or their `_meta` has at most so many.
 const MOST_MEMBERS: usize = 128;
 
-/// Levels of nesting.
-const DEEPEST: usize = 128;
+/// Levels of nesting, as many as other readers take at least.
+const DEEPEST: usize = 127;
 
 /// Bytes of the name of a member that is looked at, and of an `id`.
 const LONGEST_KEY: usize = 256;

@@ -159,7 +159,7 @@ fn mismatch(id: &Id, message: &str) -> String {
 impl Plan {
     /// Takes on what the body says.
     pub(super) fn describe(&mut self) {
-        if let Some(call) = &self.call {
+        if let Some(call) = &mut self.call {
             call.describe(&mut self.context, &Search::new(self.token.expose()));
             self.kind = call.kind().unwrap_or(self.kind);
         }
@@ -269,7 +269,7 @@ impl Guard {
             return BodyStep::Reply(reply, audit);
         };
         let mut call = open.call.take();
-        if let (Some(call), Some(token)) = (&call, &open.token) {
+        if let (Some(call), Some(token)) = (&mut call, &open.token) {
             call.describe(&mut open.context, &Search::new(token.expose()));
         }
         let held = call.as_mut().and_then(|call| call.held.take());

@@ -97,6 +97,11 @@ impl Guard {
         let config = Rc::clone(&self.config);
         let (server, token) = match self.streams.get(&id) {
             Some(Stream::Ignored) => return TrailersStep::Continue(Vec::new()),
+            // Envoy loses the body that is held back behind a head that was held
+            // back, when trailers let it go.
+            Some(Stream::Open(open)) if open.call.is_some() => {
+                return self.refuse_trailers(id, Denial::MalformedBody);
+            }
             Some(Stream::Open(open)) => (open.server, open.token.as_ref()),
             Some(Stream::Waiting(plan)) => (plan.server, Some(&plan.token)),
             Some(Stream::Fetching(fetching)) => (fetching.server(), fetching.token()),
@@ -119,16 +124,13 @@ impl Guard {
                 fetching.leaks();
                 TrailersStep::Hold(fields.iter().map(|(name, _)| name.clone()).collect())
             }
-            (_, Trailers::Leak) => self.refuse_trailers(id),
+            (_, Trailers::Leak) => self.refuse_trailers(id, Denial::Leak(Place::Trailer)),
         }
     }
 
-    fn refuse_trailers(&mut self, id: StreamId) -> TrailersStep {
+    fn refuse_trailers(&mut self, id: StreamId, denial: Denial) -> TrailersStep {
         let (responding, refused) = match self.streams.remove(&id) {
-            Some(Stream::Open(open)) => {
-                let denial = Denial::Leak(Place::Trailer);
-                (open.responding, Refused::late(denial, *open))
-            }
+            Some(Stream::Open(open)) => (open.responding, Refused::late(denial, *open)),
             Some(Stream::Ignored | Stream::Waiting(_) | Stream::Fetching(_)) | None => {
                 (true, Refused::unknown(Denial::Internal))
             }

@@ -8,6 +8,7 @@ mod guard;
 mod istio;
 mod report;
 mod routes;
+mod rules;
 pub(crate) mod tree;
 
 use std::path::PathBuf;
@@ -52,4 +53,5 @@ fn look(documents: &[&Document], env: bool, report: &mut Report) {
     clusters::check(documents, &guards, report);
     istio::check(documents, &guards, report);
     gateway_api::check(documents, &guards, report);
+    rules::check(documents, &guards, report);
 }

@@ -93,6 +93,40 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
         ),
         ("servers.*.required_scopes[]", "A scope.", scope()),
         (
+            "servers.*.rules",
+            "Which calls need which scopes besides required_scopes: the first rule that matches \
+             applies, what none matches is refused. Needs allow_on_headers_stop_iteration in \
+             the filter. Default: all calls need the same.",
+            json!({"minItems": 1, "maxItems": 256}),
+        ),
+        (
+            "servers.*.rules[]",
+            "Some calls, and what they need: either required_scopes or deny.",
+            json!({}),
+        ),
+        (
+            "servers.*.rules[].methods",
+            "Methods of JSON-RPC.",
+            json!({"minItems": 1, "maxItems": 256}),
+        ),
+        (
+            "servers.*.rules[].methods[]",
+            "A method, or a pattern with one `*`, as in tools/call and */list.",
+            json!({"minLength": 1, "pattern": "^[!-)+-~]*\\*?[!-)+-~]*$"}),
+        ),
+        (
+            "servers.*.rules[].names",
+            "Tools, prompts and resources by name or URI. Default: every one, and the calls \
+             that are for none.",
+            json!({"minItems": 1, "maxItems": 256}),
+        ),
+        (
+            "servers.*.rules[].names[]",
+            "A name or URI, or a pattern with one `*`.",
+            json!({"minLength": 1, "pattern": "^[^*]*\\*?[^*]*$"}),
+        ),
+        ("servers.*.rules[].required_scopes[]", "A scope.", scope()),
+        (
             "servers.*.resource",
             "The canonical URI of this MCP server (RFC 8707, RFC 9728). https, or http on \
              loopback.",
@@ -187,6 +221,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "Bytes of one introspection answer. Default: 256KiB.",
     ),
     (
+        "limits.body",
+        "Bytes of the body of one request, at a server with rules. Default: 1MiB.",
+    ),
+    (
         "limits.cache_bytes",
         "Bytes of kept answers. Default: 16MiB.",
     ),
@@ -216,6 +254,15 @@ const SENTENCES: &[(&str, &str)] = &[
     (
         "servers.*.required_scopes",
         "Scopes that a token has to have. Default: none.",
+    ),
+    (
+        "servers.*.rules[].deny",
+        "true: nobody may call these. Default: false.",
+    ),
+    (
+        "servers.*.rules[].required_scopes",
+        "Scopes that a token has to have for these calls, besides those of the server; may be \
+         empty.",
     ),
     ("session_key[]", "A key."),
     (

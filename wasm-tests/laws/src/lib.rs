@@ -10,6 +10,7 @@
 //! kept in `wasm-tests/fuzz/corpus/` and run by `cargo test`.
 
 mod answer;
+mod calls;
 mod configuration;
 mod events;
 mod head;
@@ -22,6 +23,7 @@ pub type Law = (&'static str, fn(&[u8]));
 /// All laws.
 pub const LAWS: &[Law] = &[
     ("answer", answer::law),
+    ("calls", calls::law),
     ("configuration", configuration::law),
     ("cookies", head::cookies),
     ("events", events::law),

@@ -199,7 +199,7 @@ pub(crate) fn check_audit(audit: &Audit, token: Option<&[u8]>) {
 }
 
 /// A reply splits no header and repeats no token.
-fn check_reply(reply: &LocalReply, token: Option<&[u8]>) {
+pub(crate) fn check_reply(reply: &LocalReply, token: Option<&[u8]>) {
     assert!((200..600).contains(&reply.status), "{reply:?}");
     for (_, value) in &reply.headers {
         assert!(!value.contains(['\r', '\n', '\0']), "{value:?}");

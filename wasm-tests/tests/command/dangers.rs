@@ -315,6 +315,47 @@ fn a_guard_that_fails_open() {
 }
 
 #[test]
+fn rules_without_the_body_before_the_head() {
+    let rules = || Sample::of(&["rules.yaml"]);
+    let needed = "allow_on_headers_stop_iteration";
+    rules().is_fine();
+    let place = at(&format!("{GUARD}/typed_config/config/{needed}"));
+    for value in [json!(false), Value::Null] {
+        rules()
+            .with(&place, value)
+            .warns("servers.demo.rules", needed);
+    }
+    let istio = [
+        "istio/envoy-filter.yaml",
+        "istio/gateway.yaml",
+        "istio/authorization-server.yaml",
+    ];
+    Sample::of(&istio)
+        .with(
+            &format!("/spec/configPatches/0/patch/value/typed_config/config/{needed}"),
+            Value::Null,
+        )
+        .warns("servers.github.rules", needed);
+    let some = json!([{"methods": ["*"], "required_scopes": []}]);
+    let place = "/spec/wasm/0/config/servers/github/rules";
+    let with_rules = || {
+        gateway_api().within(
+            "EnvoyExtensionPolicy",
+            "mcp-token-guard",
+            place,
+            some.clone(),
+        )
+    };
+    with_rules().warns("servers.github.rules", needed);
+    let place = "/spec/jsonPatches/1/operation/path";
+    let is_true = "/spec/jsonPatches/1/operation/value";
+    with_rules()
+        .within("EnvoyPatchPolicy", "mcp-token-guard", place, json!(needed))
+        .within("EnvoyPatchPolicy", "mcp-token-guard", is_true, json!(true))
+        .is_fine();
+}
+
+#[test]
 fn a_guard_that_is_off() {
     let place = at(&format!("{ROUTE}/typed_per_filter_config"));
     simple()

@@ -45,6 +45,19 @@ impl Scene {
         Self { authority, gateway }
     }
 
+    /// One where a second scope is needed for the tool, and for nothing before
+    /// it is called.
+    fn demanding_by_rule() -> Self {
+        let authority = Authority::oidc_provider(600);
+        let gateway = Gateway::start_with(&authority, |configuration| {
+            configuration["servers"]["tools"]["rules"] = json!([
+                {"methods": ["tools/call"], "names": ["ec*"], "required_scopes": ["mcp:write"]},
+                {"methods": ["*/list"], "required_scopes": []},
+            ]);
+        });
+        Self { authority, gateway }
+    }
+
     /// What a client is told.
     fn given(&self, by: By, era: &str) -> Value {
         let mut given = json!({"url": self.gateway.url, "era": era});
@@ -252,15 +265,33 @@ fn typescript_2_fails_without_falling_back_when_nobody_can_be_asked() {
 }
 
 /// A client that begins with a token that lacks a scope logs in for one that
-/// has it, by itself.
+/// has it, by itself: where all that it does needs the scope, and where it is
+/// the tool alone that does.
 fn steps_up(command: impl Fn() -> Command, era: &str, change: impl Fn(Value) -> Value) -> Called {
     let scene = Scene::demanding();
     let narrow = scene.authority.issued(ROBOT, &scene.gateway.url);
     scene.gateway.refuses(&narrow, 403, "insufficient_scope");
+    let called = comes_with(&narrow, &scene, &command, era, &change);
+    let scene = Scene::demanding_by_rule();
+    let narrow = scene.authority.issued(ROBOT, &scene.gateway.url);
+    scene.gateway.admits(&narrow);
+    let again = comes_with(&narrow, &scene, &command, era, &change);
+    assert_eq!(called, again);
+    called
+}
+
+/// A client that begins with this token calls the tool.
+fn comes_with(
+    narrow: &str,
+    scene: &Scene,
+    command: impl Fn() -> Command,
+    era: &str,
+    change: impl Fn(Value) -> Value,
+) -> Called {
     let mut given = scene.given(By::Login, era);
-    given["seed"] = narrow.as_str().into();
+    given["seed"] = narrow.into();
     let called = scene.script(command(), &change(given));
-    scene.gateway.carries_only_the_credential(&narrow);
+    scene.gateway.carries_only_the_credential(narrow);
     called
 }
 

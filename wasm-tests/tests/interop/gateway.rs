@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mcp_token_guard_tests::client::{self, Protocol, Response};
 use mcp_token_guard_tests::demo::mcp_server;
 use mcp_token_guard_tests::demo::recording::{Recording, Request, find};
-use mcp_token_guard_tests::envoy::pieces::{PLUGIN, cluster, guard, route};
+use mcp_token_guard_tests::envoy::pieces::{PLUGIN, cluster, guard, route, stopping_iteration};
 use mcp_token_guard_tests::envoy::{Envoy, Setup};
 use mcp_token_guard_tests::module;
 use mcp_token_guard_tests::peers::runtime;
@@ -82,8 +82,12 @@ impl Gateway {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        let mut filter = guard(module::path(), &configuration, &known);
+        if configuration["servers"]["tools"]["rules"].is_array() {
+            filter = stopping_iteration(filter);
+        }
         let envoy = Setup::new()
-            .filter(guard(module::path(), &configuration, &known))
+            .filter(filter)
             .cluster(cluster(INTROSPECTION_CLUSTER, address, Protocol::Http1))
             .cluster(cluster("tools", upstream, Protocol::Http1))
             .route(route("/", "tools"))

@@ -96,6 +96,81 @@ fn clusters_are_names_or_patterns_of_one_server() {
     }
 }
 
+/// MCP-TOOLSCOPE-a.
+#[test]
+fn rules_say_what_they_mean() {
+    let path = "servers.github.rules";
+    let config = accepts(
+        path,
+        json!([
+            {"methods": ["tools/call"], "names": ["a*"], "required_scopes": ["x"]},
+            {"methods": ["tools/call"], "names": ["b"], "deny": true},
+            {"methods": ["*"], "required_scopes": []},
+        ]),
+    );
+    assert_eq!(github(&config).rules.as_ref().unwrap().0.len(), 3);
+    assert!(github(&parse(&least()).unwrap()).rules.is_none());
+    for (rule, said) in [
+        (json!({}), "rules[0].methods"),
+        (json!({"methods": ["a"]}), "either required_scopes"),
+        (
+            json!({"methods": ["a"], "deny": false}),
+            "either required_scopes",
+        ),
+        (
+            json!({"methods": ["a"], "deny": true, "required_scopes": []}),
+            "either required_scopes",
+        ),
+        (json!({"methods": [], "deny": true}), "1 to 256 patterns"),
+        (json!({"methods": ["a", "a"], "deny": true}), "already"),
+        (
+            json!({"methods": ["a*b*"], "deny": true}),
+            "more than one `*`",
+        ),
+        (json!({"methods": ["a b"], "deny": true}), "is not a method"),
+        (
+            json!({"methods": ["a"], "names": ["x"], "deny": true}),
+            "for none of the methods",
+        ),
+        (
+            json!({"methods": ["*"], "names": [], "deny": true}),
+            "1 to 256 patterns",
+        ),
+        (
+            json!({"methods": ["*"], "names": [""], "deny": true}),
+            "1 to 1024",
+        ),
+        (
+            json!({"methods": ["a"], "required_scopes": ["x y"]}),
+            "is not one scope",
+        ),
+        (
+            json!({"methods": ["a"], "deny": true, "name": "x"}),
+            "is not a known key",
+        ),
+    ] {
+        let errors = refuses(path, json!([rule]));
+        assert!(errors.contains(said), "{errors}");
+    }
+    refuses(path, json!([]));
+    let one = json!({"methods": ["a"], "deny": true});
+    refuses(path, json!(vec![one; 257]));
+    refuses("limits.body", json!("1GiB"));
+}
+
+/// A rule behind one that takes all of its calls would be a hole that nobody
+/// sees.
+#[test]
+fn a_rule_that_never_applies_is_refused() {
+    let all = json!({"methods": ["tools/*"], "required_scopes": ["x"]});
+    let some = json!({"methods": ["tools/call"], "names": ["delete_*"], "required_scopes": ["y"]});
+    let path = "servers.github.rules";
+    accepts(path, json!([some, all]));
+    let errors = refuses(path, json!([all, some]));
+    assert!(errors.contains("rules[1]: never applies"), "{errors}");
+    assert!(errors.contains("rules[0] before it"), "{errors}");
+}
+
 /// OAUTH21-1.5-a.
 #[test]
 fn http_is_refused_but_for_loopback() {
