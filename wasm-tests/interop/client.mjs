@@ -4,7 +4,8 @@
 // Its argument is JSON: generation (1 or 2); url; era (`legacy`, `auto`); and
 // either robot ({id, secret, issuer}: client credentials) or nothing, for a
 // registration and a login by a browser that says yes to everything; seed, if
-// it is to begin with that token; again, if it is to try until it gets through. It
+// it is to begin with that token; renews, false if it is to do without a refresh
+// token; again, if it is to try until it gets through. It
 // prints the methods that it tries, the tokens
 // that it used, and what the tool `echo` said or that it could not connect.
 const given = JSON.parse(process.argv[2]);
@@ -43,7 +44,7 @@ class Login {
     redirect_uris: [REDIRECT],
     client_name: 'interop',
     application_type: 'native',
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: given.renews === false ? ['authorization_code'] : ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     token_endpoint_auth_method: 'none',
   };
@@ -80,8 +81,18 @@ function tell(url, init) {
   return fetch(url, init);
 }
 
+let transport;
+
+// Finishes a login that a refusal has begun; what was refused is tried again.
+async function finish(error) {
+  if (!provider.back) throw error;
+  // The second generation checks `iss` of the answer too, and takes all of it.
+  await transport.finishAuth(given.generation === 1 ? provider.back.get('code') : provider.back);
+  provider.back = undefined;
+}
+
 async function connect() {
-  const transport = new parts.StreamableHTTPClientTransport(new URL(given.url), { authProvider: provider, fetch: tell });
+  transport = new parts.StreamableHTTPClientTransport(new URL(given.url), { authProvider: provider, fetch: tell });
   const client = new parts.Client(
     { name: 'interop', version: '1' },
     given.generation === 2 ? { versionNegotiation: { mode: given.era } } : {},
@@ -89,10 +100,7 @@ async function connect() {
   try {
     await client.connect(transport);
   } catch (error) {
-    if (!provider.back) throw error;
-    // The second generation checks `iss` of the answer too, and takes all of it.
-    await transport.finishAuth(given.generation === 1 ? provider.back.get('code') : provider.back);
-    provider.back = undefined;
+    await finish(error);
     return connect();
   }
   return client;
@@ -105,6 +113,10 @@ while (!client) {
   if (!client && !given.again) process.exit(1);
   if (!client) await new Promise((resolve) => { setTimeout(resolve, 500); });
 }
-const result = await client.callTool({ name: 'echo', arguments: { message: 'hello' } });
+const call = () => client.callTool({ name: 'echo', arguments: { message: 'hello' } });
+const result = await call().catch(async (error) => {
+  await finish(error);
+  return call();
+});
 console.log(`said ${result.content[0].text}`);
 await client.close();

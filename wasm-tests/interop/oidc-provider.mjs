@@ -95,6 +95,17 @@ const server = createServer((request, response) => {
 server.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   provider = new Provider(issuer, configuration);
+  // Clients register with the scopes that they have heard of so far, and may
+  // ask for others later.
+  provider.use(async (ctx, next) => {
+    if (ctx.method === 'POST' && ctx.path === '/reg') {
+      const chunks = [];
+      for await (const chunk of ctx.req) chunks.push(chunk);
+      const { scope, ...metadata } = JSON.parse(Buffer.concat(chunks));
+      ctx.req.body = metadata;
+    }
+    await next();
+  });
   callback = provider.callback();
   console.log(`ready ${issuer}`);
 });

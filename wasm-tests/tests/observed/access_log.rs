@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use mcp_token_guard_tests::client::Protocol;
-use mcp_token_guard_tests::envoy::{Bench, Surroundings};
+use mcp_token_guard_tests::client::{self, Protocol};
+use mcp_token_guard_tests::envoy::{Bench, Surroundings, pieces};
 use mcp_token_guard_tests::peers::PATIENCE;
 use mcp_token_guard_tests::scenario::{
     Answer, Reply, Request, Vars, active, base, default_claims, post, scenarios, status,
@@ -99,6 +99,77 @@ fn the_access_log_says_why_for_every_scenario() {
         for token in vars.tokens() {
             let token = String::from_utf8_lossy(token);
             assert!(!log.contains(&*token), "{token} is in the log");
+        }
+    }
+}
+
+/// At a server with rules the record has what the body calls, not what a header
+/// says; of a batch, the call that was refused.
+#[test]
+fn what_is_called_is_recorded_by_the_body() {
+    let schema = Schema::load();
+    let mut configuration = base();
+    configuration["servers"]["github"]["rules"] = json!([
+        {"methods": ["tools/call"], "names": ["shell"], "deny": true},
+        {"methods": ["tools/call"], "required_scopes": []},
+    ]);
+    let mut surroundings = Surroundings::new();
+    surroundings.setup.patches.push(with_access_log);
+    let mut bench = surroundings.start_with(&configuration, pieces::stopping_iteration);
+    bench.admit("/github/mcp");
+    let call = |name: &str| {
+        let params = json!({"name": name});
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    };
+    let lying = with_token(2).header("Mcp-Method", "tools/list");
+    let token = "kanarie-token-of-client-5";
+    let cases = [
+        (
+            with_token(1).body(call("echo").to_string()),
+            "allowed",
+            Some("echo"),
+        ),
+        (
+            lying.body(call("echo").to_string()),
+            "header_mismatch",
+            Some("echo"),
+        ),
+        (
+            with_token(3).body(call("shell").to_string()),
+            "call_refused",
+            Some("shell"),
+        ),
+        (
+            with_token(4).body(json!([call("echo"), call("shell"), call("other")]).to_string()),
+            "call_refused",
+            Some("shell"),
+        ),
+        (with_token(5).body(call(token).to_string()), "allowed", None),
+        (
+            with_token(6).body("{").header("Mcp-Name", "echo"),
+            "malformed_body",
+            None,
+        ),
+        (
+            with_token(7).body(" ".repeat(2 << 10)),
+            "malformed_body",
+            None,
+        ),
+    ];
+    for (request, _, _) in &cases {
+        // That a token in a body arrives is known.
+        let _ = client::send(bench.envoy.address(), Protocol::Http1, request).unwrap();
+    }
+    let records = access_log(&bench, cases.len());
+    for ((status, record), (_, outcome, name)) in records.iter().zip(&cases) {
+        let record = schema.read(record).unwrap();
+        assert_eq!(record["outcome"], *outcome, "{record}");
+        assert_eq!(record["mcp_name"].as_str(), *name, "{record}");
+        if let Some(said) = record["status"].as_u64() {
+            assert_eq!(said, *status, "{record}");
+        }
+        if name.is_some() {
+            assert_eq!(record["mcp_method"], "tools/call", "{record}");
         }
     }
 }
