@@ -198,7 +198,7 @@ impl Found {
         };
         if is_worse || !self.described {
             self.described = true;
-            self.name = target(&message).flatten().map(Into::into);
+            self.name = target(&message).unwrap_or(None).map(Into::into);
             self.method = message.method;
             self.id = if message.in_batch {
                 Id::Absent
@@ -222,7 +222,7 @@ impl Found {
 
 /// The rules that apply to a message, or why it may not be sent.
 fn judge(message: &Message, claimed: &Claimed, rules: &Rules) -> Result<Vec<usize>, Denial> {
-    let target = target(message).ok_or(Denial::MalformedBody)?;
+    let target = target(message)?;
     let Some(method) = message.method.as_deref() else {
         // It answers the server. From 2026-07-28 on there is nothing to answer.
         return if message.is_response && claimed.allows_more_than_calls() {
@@ -246,16 +246,16 @@ fn judge(message: &Message, claimed: &Claimed, rules: &Rules) -> Result<Vec<usiz
     }
 }
 
-/// The name of what a message is for: of a tool, a prompt or a resource. None
-/// where there should be one and is not.
-fn target(message: &Message) -> Option<Option<&str>> {
+/// The name of what a message is for: of a tool, a prompt or a resource, where
+/// its method has one.
+fn target(message: &Message) -> Result<Option<&str>, Denial> {
     let member = match rules::naming(message.method.as_deref().unwrap_or("")) {
-        None => return Some(None),
+        None => return Ok(None),
         Some(Naming::Name) => &message.name,
         Some(Naming::Uri) => &message.uri,
     };
     match member {
-        Member::Text(text) => Some(Some(text)),
-        Member::Absent | Member::Other => None,
+        Member::Text(text) => Ok(Some(text)),
+        Member::Absent | Member::Other => Err(Denial::MalformedBody),
     }
 }

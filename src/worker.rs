@@ -261,9 +261,9 @@ impl Worker {
             from = from.saturating_add(length);
             left = left.saturating_sub(length);
             let end = end && left == 0;
-            match self.tell(|guard| guard.read(StreamId(id), &bytes, end, now))? {
-                BodyStep::Wait if left > 0 => {}
-                step => return self.go_on(step),
+            let step = self.tell(|guard| guard.read(StreamId(id), &bytes, end, now))?;
+            if left == 0 || !matches!(step, BodyStep::Wait) {
+                return self.go_on(step);
             }
         }
     }

@@ -235,7 +235,9 @@ impl Reader {
     /// A byte between values that is no white space.
     fn sign(&mut self, byte: u8, each: &mut dyn FnMut(Message)) -> Result<(), Malformed> {
         match (&self.at, byte) {
-            (At::ValueOrEnd, b']') | (At::KeyOrEnd, b'}') => self.close(byte, each),
+            (At::ValueOrEnd | At::After, b']') | (At::KeyOrEnd | At::After, b'}') => {
+                self.close(byte, each)
+            }
             (At::Value | At::ValueOrEnd, byte) => self.value(byte),
             (At::Key | At::KeyOrEnd, b'"') => {
                 // Names are read where members count.
@@ -256,7 +258,6 @@ impl Reader {
                 };
                 Ok(())
             }
-            (At::After, b'}' | b']') => self.close(byte, each),
             _ => Err(Malformed),
         }
     }

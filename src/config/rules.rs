@@ -70,12 +70,12 @@ fn rule(node: &Node<'_>, implications: &Implications<'_>, reader: &mut Reader<'_
         .iter()
         .any(|glob| NAMED.iter().any(|(method, _)| glob.matches(method)));
     if names.is_some() && !can_have_names {
-        let named: Vec<_> = NAMED.iter().map(|(method, _)| *method).collect();
+        let known: Vec<_> = NAMED.iter().map(|(method, _)| *method).collect();
         reader.report(
             &node.path.key("names"),
             format_args!(
                 "is for none of the methods of this rule; {} have names",
-                named.join(", ")
+                known.join(", ")
             ),
         );
         return None;

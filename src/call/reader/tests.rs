@@ -192,7 +192,9 @@ fn expected(bytes: &[u8]) -> Option<Vec<Message>> {
     let (list, in_batch) = match value {
         Value::Array(list) if !list.is_empty() => (list, true),
         Value::Object(_) => (vec![value], false),
-        _ => return None,
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            return None;
+        }
     };
     let member = |value: Option<&Value>| match value {
         None => Member::Absent,

@@ -93,6 +93,31 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
         ),
         ("servers.*.required_scopes[]", "A scope.", scope()),
         (
+            "servers.*.resource",
+            "The canonical URI of this MCP server (RFC 8707, RFC 9728). https, or http on \
+             loopback.",
+            url(),
+        ),
+        (
+            "session_key",
+            "What MCP session ids are bound to their callers with: one key, or the newest and \
+             the one before it. Default: derived from client_secret; needed where there is none.",
+            json!({}),
+        ),
+        ("strip_headers[]", "The name of a header.", header()),
+    ];
+    let plain = SENTENCES
+        .iter()
+        .chain(credential::SENTENCES)
+        .map(|(path, sentence)| (*path, (*sentence, json!({}))));
+    let with = with.into_iter().chain(rules()).chain(credential::with());
+    plain.chain(with.map(keyed)).collect()
+}
+
+/// Those of the rules of a server.
+fn rules() -> [(&'static str, &'static str, Value); 7] {
+    [
+        (
             "servers.*.rules",
             "Which calls need which scopes besides required_scopes: the first rule that matches \
              applies, what none matches is refused. Needs allow_on_headers_stop_iteration in \
@@ -126,27 +151,7 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
             json!({"minLength": 1, "pattern": "^[^*]*\\*?[^*]*$"}),
         ),
         ("servers.*.rules[].required_scopes[]", "A scope.", scope()),
-        (
-            "servers.*.resource",
-            "The canonical URI of this MCP server (RFC 8707, RFC 9728). https, or http on \
-             loopback.",
-            url(),
-        ),
-        (
-            "session_key",
-            "What MCP session ids are bound to their callers with: one key, or the newest and \
-             the one before it. Default: derived from client_secret; needed where there is none.",
-            json!({}),
-        ),
-        ("strip_headers[]", "The name of a header.", header()),
-    ];
-    let plain = SENTENCES
-        .iter()
-        .chain(credential::SENTENCES)
-        .map(|(path, sentence)| (*path, (*sentence, json!({}))));
-    plain
-        .chain(with.into_iter().chain(credential::with()).map(keyed))
-        .collect()
+    ]
 }
 
 fn keyed<P, S, M>((path, sentence, more): (P, S, M)) -> (P, (S, M)) {
