@@ -94,7 +94,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// By method, and for POST by `Mcp-Method`. A header is the client's word,
+    /// By method, and for POST by `Mcp-Method`, where the body is not read. A
+    /// header is the client's word,
     /// but all it can gain by another is that its stream ends later or sooner.
     pub(crate) fn of(head: &Head<'_>) -> Self {
         match head.method {

@@ -127,7 +127,14 @@ fn rules() -> [(&'static str, &'static str, Value); 7] {
         (
             "servers.*.rules[]",
             "Some calls, and what they need: either required_scopes or deny.",
-            json!({}),
+            json!({"oneOf": [
+                {"required": ["required_scopes"], "properties": {"deny": {"const": false}}},
+                {
+                    "required": ["deny"],
+                    "properties": {"deny": {"const": true}},
+                    "not": {"required": ["required_scopes"]},
+                },
+            ]}),
         ),
         (
             "servers.*.rules[].methods",

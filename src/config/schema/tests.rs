@@ -24,6 +24,7 @@ const UNSAID: &[&str] = &[
     "has no valid host or port",
     "is a header for credentials",
     "is a header that belongs to HTTP or MCP itself",
+    "is for none of the methods of this rule",
     "is in the list already",
     "is longer than 8 KiB",
     "is missing; it is needed where there is no client_secret",
@@ -37,9 +38,11 @@ const UNSAID: &[&str] = &[
     "is the same header as",
     "is token_exchange, which needs",
     "must be \"0s\", which is off",
+    "must have 1 to 1024 bytes",
     "must be from \"",
     "must be one key, or a list of one or two",
     "needs the environment variable",
+    "never applies, since",
 ];
 
 fn validator() -> &'static Validator {
