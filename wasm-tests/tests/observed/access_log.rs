@@ -113,6 +113,7 @@ fn what_is_called_is_recorded_by_the_body() {
         {"methods": ["tools/call"], "names": ["shell"], "deny": true},
         {"methods": ["tools/call"], "required_scopes": []},
     ]);
+    configuration["limits"] = json!({"body": "1KiB"});
     let mut surroundings = Surroundings::new();
     surroundings.setup.patches.push(with_access_log);
     let mut bench = surroundings.start_with(&configuration, pieces::stopping_iteration);
@@ -152,7 +153,12 @@ fn what_is_called_is_recorded_by_the_body() {
         ),
         (
             with_token(7).body(" ".repeat(2 << 10)),
-            "malformed_body",
+            "body_too_large",
+            None,
+        ),
+        (
+            with_token(8).header("Content-Encoding", "gzip"),
+            "unsupported_body",
             None,
         ),
     ];
