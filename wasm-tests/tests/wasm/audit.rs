@@ -202,6 +202,26 @@ fn the_rest(records: &mut Records) {
     let stream = host.request(Request::new(head).to("alpha"));
     assert_eq!(records.outcome(&host, stream), "method_refused");
 
+    let mut configuration = base();
+    configuration["servers"]["github"]["default_headers"] = json!({});
+    configuration["servers"]["github"]["credential"] = json!({
+        "grant": "token_exchange",
+        "url": "http://127.0.0.1/token",
+        "cluster": "token-endpoint",
+        "auth_method": "none",
+    });
+    let mut host = host_with(&configuration);
+    let stream = host.request(request("exchanged").undecided());
+    let answer = good(&host);
+    answer_all(&mut host, &answer);
+    host.run(Duration::from_millis(100));
+    // Not what a token endpoint says.
+    answer_all(&mut host, &inactive());
+    settle(&mut host);
+    let record = records.of(&host, stream, AUDIT).expect("a record");
+    assert_eq!(record["outcome"], "credential_unavailable");
+    assert_eq!(record["sub"], "user-1");
+
     let mut host = self::host();
     host.fail("proxy_get_property", 0, Status::InternalFailure);
     let stream = host.request(bare_request());
