@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::client_auth::Turn;
 use crate::digest::TokenDigest;
 use crate::hash::Map;
 use crate::introspection::{Claims, Trace};
@@ -42,6 +43,10 @@ pub(crate) struct Flight {
     pub(crate) asked: Now,
     /// Live streams whose token is asked about again.
     pub(crate) watching: Vec<StreamId>,
+    /// Our credential that its call has.
+    pub(crate) turn: Turn,
+    /// Our credential that was refused in an earlier call.
+    pub(crate) refused: Option<Turn>,
     state: State,
 }
 
@@ -120,9 +125,19 @@ impl Flights {
             stale,
             asked: now,
             watching,
+            turn: Turn::default(),
+            refused: None,
             state: State::ToAsk(by),
         };
         self.by_digest.insert(digest, flight);
+    }
+
+    /// Goes on with a flight whose call has ended: the root context makes
+    /// another.
+    pub(crate) fn ask_again(&mut self, digest: TokenDigest, flight: Flight) {
+        self.waiting = self.waiting.saturating_add(flight.waiting.len());
+        let state = State::ToAsk(None);
+        self.by_digest.insert(digest, Flight { state, ..flight });
     }
 
     /// Lets a live stream hear of the answer; false where no call is under way.
@@ -226,8 +241,8 @@ impl Flights {
     }
 
     /// The flight for this token.
-    pub(crate) fn get(&self, digest: &TokenDigest) -> Option<&Flight> {
-        self.by_digest.get(digest)
+    pub(crate) fn get_mut(&mut self, digest: &TokenDigest) -> Option<&mut Flight> {
+        self.by_digest.get_mut(digest)
     }
 }
 

@@ -4,6 +4,7 @@
 //! worker knows under it. It is told of requests, answers and the time, and
 //! says what to do; it does nothing itself.
 
+mod authenticate;
 mod calls;
 mod fetch;
 mod inject;
@@ -28,7 +29,7 @@ use crate::fields::Field;
 use crate::flight::{Flights, Waiter};
 use crate::hash::Map;
 use crate::head::{Head, Method};
-use crate::introspection::{self, Claims, Trace};
+use crate::introspection::{Claims, Trace};
 use crate::origin::{self, Origin};
 use crate::passage::{Forward, Plan};
 use crate::reply::LocalReply;
@@ -41,6 +42,8 @@ use crate::time::Now;
 use fetch::Judged;
 use refused::Refused;
 
+#[cfg(target_family = "wasm")]
+pub(crate) use authenticate::SECRET_REFUSED;
 pub use calls::BodyStep;
 pub(crate) use calls::Held;
 pub(crate) use fetch::Fetching;
@@ -307,13 +310,12 @@ impl Guard {
             None => Trace::of(head.fields),
             Some(_) => Trace::default(),
         };
-        let endpoint = &config.authorization_server.introspection;
-        let callout = introspection::ask(endpoint, token, &trace, self.authenticator.prove());
         let secret = plan.token.clone();
         self.flights
             .begin(digest, secret, trace, stale, Waiter::Request(id), now);
         self.streams.insert(id, Stream::Waiting(Box::new(plan)));
-        Ok(Step::Ask(Ask::of_token(callout, digest)))
+        let ask = self.ask(digest, now);
+        ask.map(Step::Ask).ok_or_else(|| refuse(Denial::Internal))
     }
 
     /// An active answer is known: the verdict on this request, now.

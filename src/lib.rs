@@ -29,6 +29,7 @@
 //!  call ◀─────────────── host::dispatch                                               │
 //!  answer ─────────────▶ Worker::answered ──────▶ Guard::answered                     │
 //!                                                  Introspection::read   strict JSON  │
+//!                                                  Authenticator         our secret was refused: ask once more
 //!                                                  Cache::keep_*         claims, never verdicts
 //!                        Worker::settle ≤ 64 ◀──── Guard::settle         judge, as above, one by one
 //!  request goes on ◀──── apply(Forward) ◀─────────────────────────────────────────────┘
@@ -71,6 +72,14 @@
 //! A new configuration gets a new root context, and that a new [`Guard`] with
 //! an empty cache: an answer that was judged by old rules, or asked of another
 //! server, cannot be seen by the new one.
+//!
+//! # Who we are to the authorization server
+//!
+//! `ClientAuth` is the method and what proves it, for any OAuth endpoint; an
+//! `Authenticator` makes the `Proof` of one call of it: a header, or a part of
+//! the form, with an assertion signed for this call alone. While two secrets
+//! are configured, a flight whose call is refused for our own secret goes on
+//! with the other, once; which of them goes first is all that is remembered.
 //!
 //! # The types that carry the guarantee
 //!

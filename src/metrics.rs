@@ -6,6 +6,7 @@ use crate::audit::Source;
 use crate::config::{Config, Role};
 use crate::credential::{FETCHED, Fault};
 use crate::denial::Denial;
+use crate::guard::SECRET_REFUSED;
 use crate::hash::Map;
 use crate::host::{self, HostError};
 use crate::introspection::Cause;
@@ -39,6 +40,16 @@ impl Metrics {
         let mut counts: Vec<Count> = caches.map(|one| Count::Cache(one.word())).into();
         counts.extend(Place::ALL.map(|place| Count::Leak(place.word())));
         counts.extend(Cause::ALL.map(|cause| Count::Introspection(cause.word())));
+        if config
+            .authorization_server
+            .introspection
+            .auth
+            .credentials
+            .len()
+            > 1
+        {
+            counts.push(Count::Introspection(SECRET_REFUSED));
+        }
         let mismatch = Denial::ClusterMismatch.word();
         // Of a request that was let by as none of ours.
         counts.push(Count::Request(None, mismatch));

@@ -24,6 +24,8 @@ pub struct Tally {
     pub counts: Vec<Count>,
     /// Milliseconds of introspection calls.
     pub introspection_ms: Vec<u64>,
+    /// What the operator has to be told, in the log.
+    pub notices: Vec<String>,
 }
 
 impl Tally {

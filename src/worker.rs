@@ -340,6 +340,9 @@ impl Worker {
         if let (Ok(mut guard), Ok(mut metrics)) =
             (self.guard.try_borrow_mut(), self.metrics.try_borrow_mut())
         {
+            for notice in guard.tally().notices.drain(..) {
+                log::warn!("{notice}");
+            }
             metrics.flush(guard.tally(), &self.config);
         }
         let Ok(period) = self.tell(|guard| guard.wake().period()) else {

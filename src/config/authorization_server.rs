@@ -22,7 +22,9 @@ pub(super) fn read(
         .and_then(|node| node.object(reader));
     let (introspection, key) = match introspection {
         Some(mut members) => {
-            let read = endpoint::read(&mut members, reader);
+            // An issuer that cannot be read has been reported.
+            let issuer = Some(issuer.as_deref().unwrap_or_default());
+            let read = endpoint::read(&mut members, issuer, reader);
             members.finish(reader);
             read
         }

@@ -5,14 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded::byte_serialize;
 
 use super::cursor::{Members, Node, Reader};
-use crate::client_auth::{ClientAuth, Credential};
+use crate::client_auth::{Assertions, ClientAuth, Credential, Key};
 use crate::secret::Secret;
 
 /// What session keys can be made from, where the configuration has none.
 #[derive(Debug)]
 pub(super) enum KeySource {
-    /// `client_secret`.
-    ClientSecret(Secret),
+    /// `client_secret`, one or two.
+    ClientSecrets(Vec<Secret>),
     /// There is none with this `auth_method`.
     Nothing,
     /// It could not be read, which has been reported.
@@ -24,63 +24,116 @@ pub(super) enum KeySource {
 enum Method {
     Basic,
     Bearer,
+    Certificate,
     None,
     Post,
+    PrivateKeyJwt,
+    SecretJwt,
 }
 
 impl Method {
     const WORDS: &[(&str, Self)] = &[
         ("client_secret_basic", Self::Basic),
         ("client_secret_post", Self::Post),
+        ("client_secret_jwt", Self::SecretJwt),
+        ("private_key_jwt", Self::PrivateKeyJwt),
+        ("tls_client_auth", Self::Certificate),
         ("bearer", Self::Bearer),
         ("none", Self::None),
     ];
+
+    /// Which of [`KEYS`] it has a use for.
+    fn uses(self) -> &'static [&'static str] {
+        match self {
+            Self::Basic | Self::Post => &["client_id", "client_secret"],
+            Self::Bearer => &["token"],
+            Self::Certificate => &["client_id"],
+            Self::None => &[],
+            Self::PrivateKeyJwt => &["client_id", "private_key", "key_id", "assertion_audience"],
+            Self::SecretJwt => &["client_id", "client_secret", "assertion_audience"],
+        }
+    }
 }
 
+/// The keys beside `auth_method`.
+const KEYS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "private_key",
+    "key_id",
+    "assertion_audience",
+    "token",
+];
+
 /// Reads `auth_method` and its keys: the call is authorized (RFC 7662 section
-/// 2.1), or the configuration says `none` in so many words.
+/// 2.1), or the configuration says `none` in so many words. Client assertions
+/// are for `issuer`, unless the configuration names another audience; with no
+/// issuer it has to.
 pub(super) fn read(
     members: &mut Members<'_>,
+    issuer: Option<&str>,
     reader: &mut Reader<'_>,
 ) -> (Option<ClientAuth>, KeySource) {
     let method = members.or("auth_method", Method::Basic, reader, |node, reader| {
         node.word(reader, Method::WORDS)
     });
+    let Some(method) = method else {
+        // Already reported; what it would need is not known.
+        for name in KEYS {
+            members.take(name);
+        }
+        return (None, KeySource::Unknown);
+    };
+    refuse(members, method, reader);
     match method {
-        Some(Method::Basic) => client(members, reader, basic),
-        Some(Method::Post) => client(members, reader, post),
-        Some(Method::Bearer) => {
-            refuse(members, &["client_id", "client_secret"], reader);
-            let token = members
-                .require("token", reader)
-                .and_then(|node| bearer(&node, reader));
-            let auth = token.map(|token| ClientAuth {
-                client_id: String::new(),
-                credentials: vec![Credential::Authorization(token)],
+        Method::Basic => with_secret(members, 1, reader, |id, secret| Some(basic(id, secret))),
+        Method::Post => with_secret(members, 1, reader, |id, secret| Some(post(id, secret))),
+        Method::SecretJwt => {
+            let audience = audience(members, issuer, reader);
+            with_secret(members, SHORTEST_HS256, reader, |id, secret| {
+                let key = Key::shared(secret)?;
+                let assertions = Assertions::new(key, id, audience.as_deref()?, None);
+                Some(Credential::Assertions(Box::new(assertions)))
+            })
+        }
+        Method::PrivateKeyJwt => (private_key_jwt(members, issuer, reader), KeySource::Nothing),
+        Method::Certificate => {
+            let auth = id(members, reader).map(|client_id| {
+                let part = format!("&client_id={}", form(client_id.as_bytes()));
+                ClientAuth {
+                    client_id,
+                    credentials: vec![Credential::Form(Secret::new(part.as_bytes()))],
+                    place: members.path.key("client_id").to_string(),
+                }
             });
             (auth, KeySource::Nothing)
         }
-        Some(Method::None) => {
-            refuse(members, &["client_id", "client_secret", "token"], reader);
+        Method::Bearer => {
+            let tokens = members
+                .require("token", reader)
+                .and_then(|node| one_or_two(&node, reader, bearer));
+            let auth = tokens.map(|tokens| ClientAuth {
+                client_id: String::new(),
+                credentials: tokens.into_iter().map(Credential::Authorization).collect(),
+                place: members.path.key("token").to_string(),
+            });
+            (auth, KeySource::Nothing)
+        }
+        Method::None => {
             let auth = ClientAuth {
                 client_id: String::new(),
                 credentials: Vec::new(),
+                place: members.path.key("auth_method").to_string(),
             };
             (Some(auth), KeySource::Nothing)
-        }
-        None => {
-            // Already reported; what it would need is not known.
-            members.take("client_id");
-            members.take("client_secret");
-            members.take("token");
-            (None, KeySource::Unknown)
         }
     }
 }
 
 /// Reports keys that the method has no use for.
-fn refuse(members: &mut Members<'_>, names: &[&'static str], reader: &mut Reader<'_>) {
-    for name in names {
+fn refuse(members: &mut Members<'_>, method: Method, reader: &mut Reader<'_>) {
+    let unused = KEYS.iter().filter(|name| !method.uses().contains(name));
+    for name in unused {
         if let Some(node) = members.take(name) {
             reader.report(
                 &node.path,
@@ -90,27 +143,116 @@ fn refuse(members: &mut Members<'_>, names: &[&'static str], reader: &mut Reader
     }
 }
 
-/// The methods that have an id and a secret.
-fn client(
+fn id(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<String> {
+    let node = members.require("client_id", reader)?;
+    node.parsed(reader, client_id)
+}
+
+/// The methods that have an id and a secret, or two of them. `credential`
+/// answers nothing only where a mistake has been reported.
+fn with_secret(
     members: &mut Members<'_>,
+    shortest: usize,
     reader: &mut Reader<'_>,
-    credential: fn(&str, &Secret) -> Credential,
+    credential: impl Fn(&str, &Secret) -> Option<Credential>,
 ) -> (Option<ClientAuth>, KeySource) {
-    refuse(members, &["token"], reader);
-    let id = members
-        .require("client_id", reader)
-        .and_then(|node| node.parsed(reader, client_id));
-    let secret = members
-        .require("client_secret", reader)
-        .and_then(|node| client_secret(&node, reader));
-    let Some(secret) = secret else {
+    let id = id(members, reader);
+    let secrets = members.require("client_secret", reader).and_then(|node| {
+        one_or_two(&node, reader, |node, reader| {
+            client_secret(node, shortest, reader)
+        })
+    });
+    let Some(secrets) = secrets else {
         return (None, KeySource::Unknown);
     };
-    let auth = id.map(|client_id| ClientAuth {
-        credentials: vec![credential(&client_id, &secret)],
-        client_id,
+    let auth = id.and_then(|client_id| {
+        let credentials = secrets.iter().map(|secret| credential(&client_id, secret));
+        Some(ClientAuth {
+            credentials: credentials.collect::<Option<_>>()?,
+            client_id,
+            place: members.path.key("client_secret").to_string(),
+        })
     });
-    (auth, KeySource::ClientSecret(secret))
+    (auth, KeySource::ClientSecrets(secrets))
+}
+
+/// One secret, or two while they change. The same twice is one: there is
+/// nothing else to try.
+fn one_or_two(
+    node: &Node<'_>,
+    reader: &mut Reader<'_>,
+    read: impl Fn(&Node<'_>, &mut Reader<'_>) -> Option<Secret>,
+) -> Option<Vec<Secret>> {
+    let items = node.one_or_list();
+    if !(1..=2).contains(&items.len()) {
+        reader.report(&node.path, "must be one, or a list of one or two");
+        return None;
+    }
+    let read: Vec<_> = items.iter().map(|item| read(item, reader)).collect();
+    let mut secrets: Vec<Secret> = read.into_iter().collect::<Option<_>>()?;
+    secrets.dedup_by(|second, first| second.matches(first.expose()));
+    Some(secrets)
+}
+
+fn private_key_jwt(
+    members: &mut Members<'_>,
+    issuer: Option<&str>,
+    reader: &mut Reader<'_>,
+) -> Option<ClientAuth> {
+    let audience = audience(members, issuer, reader);
+    let client_id = id(members, reader);
+    let key = members
+        .require("private_key", reader)
+        .and_then(|node| private_key(&node, reader));
+    let key_id = members.or("key_id", None, reader, |node, reader| {
+        node.parsed(reader, |text| visible(text).map(Some))
+    });
+    let (client_id, audience) = (client_id?, audience?);
+    let assertions = Assertions::new(key?, &client_id, &audience, key_id?.as_deref());
+    Some(ClientAuth {
+        client_id,
+        credentials: vec![Credential::Assertions(Box::new(assertions))],
+        place: members.path.key("private_key").to_string(),
+    })
+}
+
+fn private_key(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Key> {
+    let text = node.template(reader)?;
+    let key = Key::private(text.expose());
+    key.map_err(|sentence| match text.variables.first() {
+        Some(name) => reader.report(
+            &node.path,
+            format_args!("{sentence} (it is in the environment variable `{name}`)"),
+        ),
+        None => reader.report(&node.path, sentence),
+    })
+    .ok()
+}
+
+/// Whom client assertions are for. RFC 7523 section 3 leaves it to the server;
+/// its successor wants the issuer and nothing else.
+fn audience(
+    members: &mut Members<'_>,
+    issuer: Option<&str>,
+    reader: &mut Reader<'_>,
+) -> Option<String> {
+    let key = "assertion_audience";
+    let node = match issuer {
+        Some(issuer) => match members.take(key) {
+            Some(node) => node,
+            None => return Some(issuer.to_owned()),
+        },
+        None => members.require(key, reader)?,
+    };
+    node.parsed(reader, visible)
+}
+
+fn visible(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("is empty; give it a value or remove it"),
+        text if text.bytes().all(is_visible) => Ok(text.to_owned()),
+        _ => Err("has a character that is not printable ASCII; remove it"),
+    }
 }
 
 /// RFC 6749 section 2.3.1: each is encoded before they are joined, so that a
@@ -135,8 +277,18 @@ fn client_id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn client_secret(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Secret> {
+fn client_secret(node: &Node<'_>, shortest: usize, reader: &mut Reader<'_>) -> Option<Secret> {
     let text = node.template(reader)?;
+    if text.expose().len() < shortest {
+        reader.report(
+            &node.path,
+            format_args!(
+                "is shorter than {shortest} bytes, which HS256 needs; have the authorization \
+                 server make a longer one, or use another auth_method"
+            ),
+        );
+        return None;
+    }
     if text.expose().iter().copied().all(is_visible) {
         return Some(text.secret().clone());
     }
@@ -179,103 +331,11 @@ fn form(value: &[u8]) -> String {
     byte_serialize(value).collect()
 }
 
+/// Bytes in a key for HS256 (RFC 7518 section 3.2).
+const SHORTEST_HS256: usize = 32;
+
 /// Bytes in a token of our own.
 const LONGEST_TOKEN: usize = 8_192;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::json;
-
-    type Read = (ClientAuth, KeySource);
-
-    /// `auth` is members, with a comma first.
-    fn with(auth: &str) -> Result<Read, String> {
-        let text = format!(r#"{{"other":1{auth}}}"#);
-        let json = json::parse(text.as_bytes()).unwrap();
-        let env = |name: &str| (name == "SECRET").then(|| "p:q r/%+~".to_owned());
-        let mut reader = Reader::new(&env);
-        let mut members = Node::root(&json).object(&mut reader).unwrap();
-        members.take("other");
-        let (auth, key) = read(&mut members, &mut reader);
-        members.finish(&mut reader);
-        reader
-            .finish(auth.map(|auth| (auth, key)))
-            .map_err(|errors| errors.to_string())
-    }
-
-    /// RFC 6749 section 2.3.1.
-    #[test]
-    fn basic_encodes_id_and_secret_each() {
-        let (auth, key) = with(r#","client_id":"a:b","client_secret":"${env:SECRET}""#).unwrap();
-        let [Credential::Authorization(authorization)] = &*auth.credentials else {
-            panic!("not basic");
-        };
-        assert_eq!(auth.client_id, "a:b");
-        let pair = authorization.expose().strip_prefix(b"Basic ").unwrap();
-        let pair = STANDARD.decode(pair).unwrap();
-        assert_eq!(pair, b"a%3Ab:p%3Aq+r%2F%25%2B%7E");
-        assert!(matches!(
-            &key,
-            KeySource::ClientSecret(secret) if secret.matches(b"p:q r/%+~")
-        ));
-    }
-
-    /// OAUTH21-2.4.1-a.
-    #[test]
-    fn post_puts_id_and_secret_in_the_form() {
-        let post = r#","auth_method":"client_secret_post","client_id":"a&b","client_secret":"c=d""#;
-        let (auth, _) = with(post).unwrap();
-        let [Credential::Form(form)] = &*auth.credentials else {
-            panic!("not post");
-        };
-        assert_eq!(auth.client_id, "a&b");
-        assert!(form.matches(b"&client_id=a%26b&client_secret=c%3Dd"));
-    }
-
-    #[test]
-    fn bearer_has_a_token_and_nothing_else() {
-        let (auth, key) = with(r#","auth_method":"bearer","token":"ab.c==""#).unwrap();
-        assert!(matches!(key, KeySource::Nothing));
-        assert!(matches!(
-            &*auth.credentials,
-            [Credential::Authorization(value)] if value.matches(b"Bearer ab.c==")
-        ));
-        for token in ["Bearer x", "=", "a=b", "a b", "a\\n", ""] {
-            let auth = format!(r#","auth_method":"bearer","token":"{token}""#);
-            assert!(with(&auth).is_err(), "{token}");
-        }
-    }
-
-    /// RFC7662-2.1-f: no authentication only where the configuration says so.
-    #[test]
-    fn each_method_has_its_keys() {
-        for auth in [
-            "",
-            r#","client_id":"a""#,
-            r#","client_secret":"b""#,
-            r#","client_id":"","client_secret":"b""#,
-            r#","client_id":"a","client_secret":"""#,
-            r#","client_id":"a","client_secret":"b","token":"c""#,
-            r#","auth_method":"client_secret_post","client_id":"a""#,
-            r#","auth_method":"bearer""#,
-            r#","auth_method":"bearer","token":"a","client_id":"a""#,
-            r#","auth_method":"none","client_secret":"a""#,
-            r#","auth_method":"none","token":"a""#,
-            r#","auth_method":"private_key_jwt""#,
-            r#","auth_method":null"#,
-            r#","client_id":"a\u0000","client_secret":"b""#,
-            r#","client_id":"a","client_secret":"b\n""#,
-        ] {
-            assert!(with(auth).is_err(), "{auth}");
-        }
-        assert!(with(r#","auth_method":"none""#).is_ok());
-        assert!(with(r#","client_id":"a","client_secret":"b""#).is_ok());
-    }
-
-    #[test]
-    fn an_unknown_method_is_one_error() {
-        let errors = with(r#","auth_method":"x","client_id":"a","client_secret":"b""#);
-        assert_eq!(errors.err().unwrap().lines().count(), 1);
-    }
-}
+pub(super) mod tests;

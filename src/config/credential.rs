@@ -14,7 +14,7 @@ pub(super) fn read(node: &Node<'_>, role: Option<Role>, reader: &mut Reader<'_>)
     let grant = members
         .require("grant", reader)
         .and_then(|node| node.word(reader, GRANTS));
-    let (endpoint, _) = endpoint::read(&mut members, reader);
+    let (endpoint, _) = endpoint::read(&mut members, None, reader);
     let scope = members.or("scope", Vec::new(), reader, |node, reader| {
         node.strings(reader, scope::token)
     });

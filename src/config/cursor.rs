@@ -181,7 +181,7 @@ impl<'a> Node<'a> {
             reader.report(
                 &self.path,
                 "cannot be taken from the environment; `${env:NAME}` works in client_secret, \
-                 introspection.token, session_key and the values of default_headers",
+                 private_key, introspection.token, session_key and the values of default_headers",
             );
             return None;
         }

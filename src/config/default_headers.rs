@@ -56,7 +56,7 @@ impl DefaultHeaders {
                 complete = false;
                 continue;
             }
-            if text.from_environment || carries_credentials.contains(&name) {
+            if text.is_from_environment() || carries_credentials.contains(&name) {
                 let credential = Secret::new(header::credential(text.expose()));
                 headers.credentials.push(credential);
             }

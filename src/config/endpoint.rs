@@ -11,8 +11,11 @@ use super::uri::WebUrl;
 
 /// Reads `url`, `cluster`, `timeout` and what [`client_auth`] knows. The caller
 /// may have more keys in the same object, and says when it is finished.
+/// `issuer` is whom client assertions are for, where nothing else is
+/// configured; without one that has to be.
 pub(super) fn read(
     members: &mut Members<'_>,
+    issuer: Option<&str>,
     reader: &mut Reader<'_>,
 ) -> (Option<Endpoint>, KeySource) {
     let url = members
@@ -24,7 +27,7 @@ pub(super) fn read(
     let timeout = members.or("timeout", Duration::from_secs(2), reader, |node, reader| {
         node.duration(reader, Duration::from_millis(10)..=Duration::from_secs(30))
     });
-    let (auth, key) = client_auth::read(members, reader);
+    let (auth, key) = client_auth::read(members, issuer, reader);
     let (Some((text, url)), Some(cluster), Some(timeout), Some(auth)) =
         (url, cluster, timeout, auth)
     else {
@@ -62,7 +65,7 @@ mod tests {
         let json = json::parse(text.as_bytes()).unwrap();
         let mut reader = Reader::new(&|_| None);
         let mut members = Node::root(&json).object(&mut reader).unwrap();
-        let (endpoint, _) = read(&mut members, &mut reader);
+        let (endpoint, _) = read(&mut members, None, &mut reader);
         members.finish(&mut reader);
         reader.finish(endpoint).unwrap()
     }

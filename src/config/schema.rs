@@ -207,8 +207,28 @@ fn bounds(asks: &[Asked]) -> Option<String> {
 /// The path as hints have it: `*` for a key that the operator chooses, `[]` for
 /// any place in a list.
 fn general(path: &str) -> String {
-    path.replace(explore::ENTRY, "*").replace("[0]", "[]")
+    let path = path.replace(explore::ENTRY, "*").replace("[0]", "[]");
+    // How the guard authenticates is the same at every endpoint.
+    match path.strip_prefix("servers.*.credential.") {
+        Some(rest) if CLIENT_AUTH.contains(&rest) => {
+            format!("authorization_server.introspection.{rest}")
+        }
+        Some(_) | None => path,
+    }
 }
+
+/// Keys by which the guard authenticates at an endpoint.
+const CLIENT_AUTH: [&str; 9] = [
+    "assertion_audience",
+    "auth_method",
+    "client_id",
+    "client_secret",
+    "client_secret[]",
+    "key_id",
+    "private_key",
+    "token",
+    "token[]",
+];
 
 fn members(value: Value) -> Map<String, Value> {
     match value {

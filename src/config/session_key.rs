@@ -5,7 +5,8 @@ use super::cursor::{Members, Node, Reader};
 use crate::secret::Secret;
 
 /// Reads `session_key`: the newest key first, then the one before it. Where it
-/// is not given, the client secret serves.
+/// is not given, the client secrets serve, in their order: the first signs,
+/// whichever of them the authorization server takes.
 pub(super) fn read(
     members: &mut Members<'_>,
     instead: KeySource,
@@ -13,7 +14,7 @@ pub(super) fn read(
 ) -> Option<Vec<Secret>> {
     match (members.take("session_key"), instead) {
         (Some(node), _) => keys(&node, reader),
-        (None, KeySource::ClientSecret(secret)) => Some(vec![secret]),
+        (None, KeySource::ClientSecrets(secrets)) => Some(secrets),
         (None, KeySource::Nothing) => {
             reader.report(
                 &members.path.key("session_key"),

@@ -8,11 +8,16 @@ use crate::secret::Secret;
 /// A text that may be a secret, as it is after the variables were put in.
 pub(super) struct Text {
     value: Secret,
-    /// Whether any of it came from the environment.
-    pub(super) from_environment: bool,
+    /// The variables that are in it.
+    pub(super) variables: Vec<String>,
 }
 
 impl Text {
+    /// Whether any of it came from the environment.
+    pub(super) fn is_from_environment(&self) -> bool {
+        !self.variables.is_empty()
+    }
+
     /// The text itself.
     pub(super) fn secret(&self) -> &Secret {
         &self.value
@@ -40,7 +45,7 @@ impl Node<'_> {
 
 fn substitute(template: &str, path: &Path, reader: &mut Reader<'_>) -> Option<Text> {
     let mut value = String::new();
-    let mut from_environment = false;
+    let mut variables = Vec::new();
     let mut complete = true;
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
@@ -56,9 +61,11 @@ fn substitute(template: &str, path: &Path, reader: &mut Reader<'_>) -> Option<Te
                 );
                 return None;
             };
-            from_environment = true;
             match resolve(reference, reader) {
-                Ok(variable) => value.push_str(&variable),
+                Ok((name, variable)) => {
+                    variables.push(name.to_owned());
+                    value.push_str(&variable);
+                }
                 Err(sentence) => {
                     reader.report(path, sentence);
                     complete = false;
@@ -73,13 +80,13 @@ fn substitute(template: &str, path: &Path, reader: &mut Reader<'_>) -> Option<Te
     value.push_str(rest);
     complete.then(|| Text {
         value: Secret::new(value.as_bytes()),
-        from_environment,
+        variables,
     })
 }
 
-/// The value of `env:NAME`. What is not that may be part of a secret, so only
+/// The name and the value of `env:NAME`. What is not that may be part of a secret, so only
 /// the name of a variable is ever shown.
-fn resolve(reference: &str, reader: &Reader<'_>) -> Result<String, String> {
+fn resolve<'r>(reference: &'r str, reader: &Reader<'_>) -> Result<(&'r str, String), String> {
     let name = reference
         .strip_prefix("env:")
         .filter(|name| is_variable(name))
@@ -91,7 +98,7 @@ fn resolve(reference: &str, reader: &Reader<'_>) -> Result<String, String> {
         Some(value) if value.is_empty() => Err(format!(
             "needs the environment variable `{name}`, which is empty; give it a value"
         )),
-        Some(value) => Ok(value),
+        Some(value) => Ok((name, value)),
     }
 }
 
@@ -123,7 +130,7 @@ mod tests {
         let text = Node::root(&json).template(&mut reader);
         let text = reader.finish(text).map_err(|errors| errors.to_string())?;
         let value = String::from_utf8(text.expose().to_vec()).unwrap();
-        Ok((value, text.from_environment))
+        Ok((value, text.is_from_environment()))
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::issued::Issued;
 use super::{Fault, HOLD_OFF_MS, Held, Key, Unfetched, call};
 use crate::cache::{Entry, Freshness, Shelf};
 use crate::callout::Callout;
-use crate::client_auth::Authenticator;
+use crate::client_auth::{Authenticator, Turn};
 use crate::config::{Config, Fetch};
 use crate::digest::{Digester, TokenDigest};
 use crate::flight::CallId;
@@ -41,6 +41,8 @@ pub(crate) struct Fetches {
     /// How many of those there may be before the dead are counted out.
     most_ours: usize,
     waiting: usize,
+    /// Lines for the log.
+    notices: Vec<String>,
     /// Requests that have waited, in the order in which they are settled.
     ready: VecDeque<(StreamId, Result<Rc<Held>, Unfetched>)>,
 }
@@ -53,6 +55,10 @@ struct Flight {
     /// On the steady clock: when that token expires.
     not_after: u64,
     waiting: Vec<StreamId>,
+    /// Which of our credentials at the token endpoint the call is made with.
+    turn: Turn,
+    /// The one that was refused before.
+    refused: Option<Turn>,
     /// When the call was made and until when it is answered; none while the
     /// root context still has to make it.
     asked: Option<Asked>,
@@ -95,6 +101,7 @@ impl Fetches {
             ours: Map::default(),
             most_ours: FEW,
             waiting: 0,
+            notices: Vec::new(),
             ready: VecDeque::new(),
         }
     }
@@ -163,6 +170,8 @@ impl Fetches {
             subject,
             not_after,
             waiting,
+            turn: Turn::default(),
+            refused: None,
             asked: None,
         };
         self.flights.insert(key, flight);
@@ -219,9 +228,12 @@ impl Fetches {
     }
 
     /// The call that fetches it.
-    pub(crate) fn callout(&self, key: &Key, config: &Config) -> Option<Callout> {
-        let flight = self.flights.get(key)?;
-        let proof = self.authenticators.get(&key.server)?.prove();
+    pub(crate) fn callout(&mut self, key: &Key, config: &Config, now: Now) -> Option<Callout> {
+        let flight = self.flights.get_mut(key)?;
+        let authenticator = self.authenticators.get_mut(&key.server)?;
+        let other = flight.refused.and_then(|turn| authenticator.other(turn));
+        flight.turn = other.unwrap_or(authenticator.first());
+        let proof = authenticator.prove(flight.turn, now);
         let fetch = fetch(config, key.server)?;
         Some(call::call(fetch, flight.subject.as_ref(), proof))
     }
@@ -268,14 +280,30 @@ impl Fetches {
         digester: &Digester,
         now: Now,
     ) -> Option<Result<(), Fault>> {
-        let flight = self.flights.remove(&key)?;
+        let mut flight = self.flights.remove(&key)?;
         if let Some(asked) = flight.asked {
             self.by_call.remove(&asked.call);
         }
-        self.waiting = self.waiting.saturating_sub(flight.waiting.len());
         let fetched = fetch(config, key.server)
             .ok_or(Fault::Malformed.into())
             .and_then(|fetch| hold(fetch, &flight, reply, digester, now));
+        let refused = |unfetched: &Unfetched| unfetched.fault == Fault::ClientRefused;
+        if let Some(authenticator) = self.authenticators.get_mut(&key.server) {
+            if fetched.as_ref().is_err_and(refused)
+                && flight.refused.is_none()
+                && authenticator.other(flight.turn).is_some()
+            {
+                // The root context calls once more, with the other one.
+                flight.refused = Some(flight.turn);
+                flight.asked = None;
+                self.flights.insert(key, flight);
+                return None;
+            }
+            if fetched.is_ok() {
+                self.notices.extend(authenticator.taken(flight.turn));
+            }
+        }
+        self.waiting = self.waiting.saturating_sub(flight.waiting.len());
         let result = match fetched {
             Ok(held) => Ok(self.keep(key, held, now)),
             Err(unfetched) => {
@@ -290,6 +318,11 @@ impl Fetches {
         self.ready
             .extend(waiting.map(|stream| (stream, result.clone())));
         Some(result.map(drop).map_err(|unfetched| unfetched.fault))
+    }
+
+    /// Lines for the log since this was last called.
+    pub(crate) fn notices(&mut self) -> impl Iterator<Item = String> {
+        self.notices.drain(..)
     }
 
     /// The next request that is ready, with what it waited for.

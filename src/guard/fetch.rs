@@ -178,7 +178,9 @@ impl Guard {
         let landed = self
             .fetches
             .land(key, reply, &self.config, &self.digester, now);
+        self.tally.notices.extend(self.fetches.notices());
         let word = match landed {
+            // It goes on.
             None => return,
             Some(Ok(())) => FETCHED,
             Some(Err(fault)) => {
@@ -237,7 +239,7 @@ impl Guard {
         let room = self.config.limits.in_flight.saturating_sub(made);
         self.fetches.refresh(room, now);
         for key in self.fetches.unasked(TASKS.saturating_sub(tasks.len())) {
-            match self.fetches.callout(&key, &self.config) {
+            match self.fetches.callout(&key, &self.config, now) {
                 Some(callout) => tasks.push(Task::Ask(Ask {
                     callout,
                     about: About::Credential(key),

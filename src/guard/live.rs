@@ -213,7 +213,7 @@ impl Guard {
         self.flights.forget_lost(now);
         for digest in self.flights.overdue(now) {
             if let Some(flight) = self.flights.end(&digest) {
-                self.land(digest, &flight, &Reply::Broken, now);
+                self.land(digest, flight, &Reply::Broken, now);
             }
         }
         self.recheck(now);
@@ -224,7 +224,7 @@ impl Guard {
             .unasked(in_flight.saturating_sub(self.fetches.in_flight()), now)
             .into_iter()
             .take(TASKS)
-            .filter_map(|digest| self.ask_again(digest))
+            .filter_map(|digest| self.ask(digest, now))
             .map(Task::Ask)
             .collect();
         self.fetch_due(&mut tasks, now);

@@ -8,7 +8,7 @@ use crate::cache::Kept;
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::flight::{CallId, Flight};
-use crate::introspection::{self, Cause, Claims, Introspection, Reply, Undetermined};
+use crate::introspection::{Cause, Claims, Introspection, Reply, Undetermined};
 use crate::stream::{Closing, Stream, StreamId};
 use crate::tally::Count;
 use crate::time::Now;
@@ -53,7 +53,7 @@ impl Guard {
         match ask.about {
             About::Token(digest) => {
                 if let Some(flight) = self.flights.end(&digest) {
-                    self.land(digest, &flight, &Reply::NotSent, now);
+                    self.land(digest, flight, &Reply::NotSent, now);
                 }
             }
             About::Credential(key) => self.fetched(key, &Reply::NotSent, now),
@@ -64,7 +64,7 @@ impl Guard {
     pub fn answered(&mut self, call: CallId, reply: &Reply<'_>, now: Now) {
         // An answer to a call that nobody waits for any more changes nothing.
         if let Some((digest, flight)) = self.flights.answered(call) {
-            self.land(digest, &flight, reply, now);
+            self.land(digest, flight, reply, now);
         } else if let Some(key) = self.fetches.of_call(call) {
             self.fetched(key, reply, now);
         }
@@ -73,12 +73,15 @@ impl Guard {
     pub(super) fn land(
         &mut self,
         digest: TokenDigest,
-        flight: &Flight,
+        flight: Flight,
         reply: &Reply<'_>,
         now: Now,
     ) {
         let identity = &self.config.identity_headers;
         let answer = Introspection::read(reply, identity, flight.token.expose());
+        let Some(flight) = self.authenticated(digest, flight, &answer) else {
+            return;
+        };
         let introspection_ms = now.steady_ms.saturating_sub(flight.asked.steady_ms);
         self.tally.introspection_ms.push(introspection_ms);
         self.tally.count(Count::Introspection(match &answer {
@@ -101,7 +104,7 @@ impl Guard {
                 self.closing.extend(revoked);
                 Err(Denial::Inactive)
             }
-            Err(undetermined) => match stand_in(flight, undetermined, now) {
+            Err(undetermined) => match stand_in(&flight, undetermined, now) {
                 Some(claims) => {
                     let stale = Count::Cache(Source::Stale.word());
                     self.tally.count_times(stale, flight.waiting.len());
@@ -174,16 +177,6 @@ impl Guard {
                 None => {}
             }
         }
-    }
-
-    /// The call about a token that the root context has to make, where it may.
-    pub(super) fn ask_again(&self, digest: TokenDigest) -> Option<Ask> {
-        let flight = self.flights.get(&digest)?;
-        let endpoint = &self.config.authorization_server.introspection;
-        let token = flight.token.expose();
-        let proof = self.authenticator.prove();
-        let callout = introspection::ask(endpoint, token, &flight.trace, proof);
-        Some(Ask::of_token(callout, digest))
     }
 }
 

@@ -98,6 +98,7 @@ mod tests {
             auth: Rc::new(ClientAuth {
                 client_id: String::new(),
                 credentials: Vec::new(),
+                place: String::new(),
             }),
             timeout: Duration::from_secs(2),
         }

@@ -294,6 +294,9 @@ proptest! {
         let mut bytes = value.to_string().into_bytes();
         let place = place.index(bytes.len());
         bytes[place] = byte;
+        // JSON has no largest number; serde_json has.
+        let other = serde_json::from_slice::<Value>(&bytes);
+        prop_assume!(!other.is_err_and(|error| error.to_string().starts_with("number out of range")));
         if let Ok(messages) = read_in(&bytes, size) {
             prop_assert_eq!(Some(messages), expected(&bytes));
         }

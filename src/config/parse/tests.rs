@@ -19,6 +19,7 @@ const CANARY: &str = "cAnArY0123456789abcdef";
 pub(in crate::config) fn env(name: &str) -> Option<String> {
     match name {
         "SECRET" | "TOKEN" | "KEY" => Some(format!("{CANARY}-{name}")),
+        "P256" => Some(crate::config::client_auth::tests::KEY.to_owned()),
         "EMPTY" => Some(String::new()),
         "LINE" => Some(format!("{CANARY}\n")),
         _ => None,
@@ -70,7 +71,24 @@ pub(in crate::config) fn examples() -> Vec<Value> {
         "servers.github.credential.grant",
         "token_exchange",
     );
-    vec![least(), example(), post, bearer, none, fetched, exchanged]
+    let two = other(json!({"client_id": "a", "client_secret": ["${env:SECRET}", "b"]}));
+    let private = other(json!({
+        "auth_method": "private_key_jwt", "client_id": "a", "private_key": "${env:P256}",
+        "key_id": "k", "assertion_audience": "https://auth.example.com/token",
+    }));
+    let certificate = other(json!({"auth_method": "tls_client_auth", "client_id": "a"}));
+    vec![
+        least(),
+        example(),
+        post,
+        bearer,
+        none,
+        two,
+        private,
+        certificate,
+        fetched,
+        exchanged,
+    ]
 }
 
 /// What has to be there.

@@ -179,7 +179,7 @@ type Pinned<'a> = (&'a str, Option<Value>);
 
 /// Finds everything out.
 pub(super) fn explore() -> Explored {
-    let mut all = ask_all(None);
+    let mut all = ask_all(&[]);
     let mut choices = Vec::new();
     // A word may bring up places that were not there without it.
     let mut seen = BTreeSet::new();
@@ -195,17 +195,32 @@ pub(super) fn explore() -> Explored {
     for object in all.paths(|asked| *asked == Asked::Object) {
         if !all.unused(&object).is_empty() {
             for name in all.known(&object) {
-                let without = ask_all(Some(&(&member(&object, name), None)));
+                let without = ask_all(&[(&member(&object, name), None)]);
                 all.add(&without);
             }
         }
     }
     let mut lists = BTreeSet::new();
     for path in all.paths(|asked| matches!(asked, Asked::Plain | Asked::Template)) {
-        let asked = ask_all(Some(&(&path, Some(json!([null])))));
-        if !asked.at(&item(&path)).is_empty() {
-            all.add(&asked);
-            lists.insert(path);
+        let list = (path.as_str(), Some(json!([null])));
+        let (object, _) = path.rsplit_once('.').unwrap_or(("", &path));
+        let words = choices.iter().filter(|choice| choice.object == object);
+        // It may be looked at with some word beside it only.
+        let beside = words.map(|choice| {
+            let key = member(object, &choice.key);
+            (key, Some(choice.word.as_str().into()))
+        });
+        let beside: Vec<_> = beside.collect();
+        let beside = beside
+            .iter()
+            .map(|(key, word)| (key.as_str(), word.clone()));
+        for beside in core::iter::once(None).chain(beside.map(Some)) {
+            let pinned: Vec<_> = core::iter::once(list.clone()).chain(beside).collect();
+            let asked = ask_all(&pinned);
+            if !asked.at(&item(&path)).is_empty() {
+                all.add(&asked);
+                lists.insert(path.clone());
+            }
         }
     }
     Explored {
@@ -219,11 +234,11 @@ pub(super) fn explore() -> Explored {
 /// are the same with all of them.
 fn choose(path: &str, words: &[String], all: &mut Asks) -> Vec<Choice> {
     let (object, key) = path.rsplit_once('.').unwrap_or(("", path));
-    let without = ask_all(Some(&(path, None)));
+    let without = ask_all(&[(path, None)]);
     all.add(&without);
     let mut choices = Vec::new();
     for word in words {
-        let asked = ask_all(Some(&(path, Some(word.as_str().into()))));
+        let asked = ask_all(&[(path, Some(word.as_str().into()))]);
         all.add(&asked);
         let (required, mut unused) = (asked.required(object), asked.unused(object));
         unused.remove(key);
@@ -252,11 +267,14 @@ fn choose(path: &str, words: &[String], all: &mut Asks) -> Vec<Choice> {
     if decides { choices } else { Vec::new() }
 }
 
-/// Puts in what is asked for until nothing more is asked for.
-fn ask_all(pinned: Option<&Pinned<'_>>) -> Asks {
+/// Puts in what is asked for, but where something is pinned, until nothing more
+/// is asked for.
+fn ask_all(pinned: &[Pinned<'_>]) -> Asks {
     let mut document = json!({});
-    if let Some((path, Some(value))) = pinned {
-        put(&mut document, path, value.clone());
+    for (path, value) in pinned {
+        if let Some(value) = value {
+            put(&mut document, path, value.clone());
+        }
     }
     // Each round goes one level deeper.
     for _ in 0..DEEPEST {
@@ -279,7 +297,7 @@ fn ask_all(pinned: Option<&Pinned<'_>>) -> Asks {
                     | Asked::Template
                     | Asked::Words(_) => continue,
                 };
-                if pinned.is_none_or(|(pinned, _)| *pinned != path) {
+                if pinned.iter().all(|(pinned, _)| *pinned != path) {
                     put(&mut document, &path, value);
                 }
             }

@@ -26,21 +26,6 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
             json!({"pattern": "^[a-z][a-z0-9+.-]*://[^*/?#@\\s]+$"}),
         ),
         (
-            "authorization_server.introspection.client_id",
-            "The id that the authorization server knows this gateway by.",
-            json!({"pattern": "^[ -~]+$"}),
-        ),
-        (
-            "authorization_server.introspection.cluster",
-            "The Envoy cluster that reaches the authorization server; its TLS is set there.",
-            json!({"minLength": 1}),
-        ),
-        (
-            "authorization_server.introspection.url",
-            "The introspection endpoint (RFC 7662). https, or http on loopback.",
-            url(),
-        ),
-        (
             "authorization_server.issuer",
             "The issuer identifier: in the metadata, and compared with `iss` when the answer \
              has one. https, or http on loopback.",
@@ -111,6 +96,7 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
         .chain(credential::SENTENCES)
         .map(|(path, sentence)| (*path, (*sentence, json!({}))));
     let with = with.into_iter().chain(rules()).chain(credential::with());
+    let with = with.chain(introspection());
     plain.chain(with.map(keyed)).collect()
 }
 
@@ -165,6 +151,51 @@ fn keyed<P, S, M>((path, sentence, more): (P, S, M)) -> (P, (S, M)) {
     (path, (sentence, more))
 }
 
+/// Keys of the introspection endpoint that have a pattern.
+fn introspection() -> [(&'static str, &'static str, Value); 7] {
+    [
+        (
+            "authorization_server.introspection.assertion_audience",
+            "Whom the assertions of client_secret_jwt and private_key_jwt are for. Default: the \
+             issuer; some servers want the URL of an endpoint.",
+            json!({"pattern": "^[ -~]+$"}),
+        ),
+        (
+            "authorization_server.introspection.client_id",
+            "The id that the authorization server knows this gateway by.",
+            json!({"pattern": "^[ -~]+$"}),
+        ),
+        (
+            "authorization_server.introspection.client_secret",
+            "The secret of that client, or two while it changes: the other is tried where one is \
+             refused. Take it from the environment: `${env:NAME}`.",
+            one_or_two(),
+        ),
+        (
+            "authorization_server.introspection.cluster",
+            "The Envoy cluster that reaches the authorization server; its TLS is set there.",
+            json!({"minLength": 1}),
+        ),
+        (
+            "authorization_server.introspection.key_id",
+            "With auth_method `private_key_jwt`: the `kid` that the authorization server knows \
+             the key by. Default: none.",
+            json!({"pattern": "^[ -~]+$"}),
+        ),
+        (
+            "authorization_server.introspection.token",
+            "With auth_method `bearer`: the token that the guard shows, without the word \
+             Bearer, or two while it changes; take it from the environment: `${env:NAME}`.",
+            one_or_two(),
+        ),
+        (
+            "authorization_server.introspection.url",
+            "The introspection endpoint (RFC 7662). https, or http on loopback.",
+            url(),
+        ),
+    ]
+}
+
 /// Keys of which there is nothing to say but a sentence.
 const SENTENCES: &[(&str, &str)] = &[
     (
@@ -186,18 +217,19 @@ const SENTENCES: &[(&str, &str)] = &[
         "How the guard authenticates. Default: client_secret_basic.",
     ),
     (
-        "authorization_server.introspection.client_secret",
-        "The secret of that client; take it from the environment: `${env:NAME}`.",
+        "authorization_server.introspection.client_secret[]",
+        "A secret.",
+    ),
+    (
+        "authorization_server.introspection.private_key",
+        "With auth_method `private_key_jwt`: a P-256 key, as PKCS#8 or SEC1 in PEM; take it from \
+         the environment: `${env:NAME}`.",
     ),
     (
         "authorization_server.introspection.timeout",
         "For the whole call. Default: 2s.",
     ),
-    (
-        "authorization_server.introspection.token",
-        "With auth_method `bearer`: the token that the guard shows, without the word Bearer; \
-         take it from the environment: `${env:NAME}`.",
-    ),
+    ("authorization_server.introspection.token[]", "A token."),
     ("cache", "How long answers are kept, and how many."),
     (
         "cache.call_grace",
@@ -294,6 +326,11 @@ fn url() -> Value {
 
 fn url_without_query() -> Value {
     json!({"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9.:\\[\\]_-]+(/[^?#\\s]*)?$"})
+}
+
+/// Where a list may stand for one.
+fn one_or_two() -> Value {
+    json!({"minItems": 1, "maxItems": 2})
 }
 
 /// One `*` at most, and something beside it.

@@ -27,19 +27,23 @@ const UNSAID: &[&str] = &[
     "is for none of the methods of this rule",
     "is in the list already",
     "is longer than 8 KiB",
+    "is encrypted, and there is nobody",
     "is missing; it is needed where there is no client_secret",
     "is not a bearer token",
     "is not an absolute URI",
+    "is not a private key",
     "is not as browsers send it",
     "is not https; http is for localhost",
     "is offline_access",
     "is set by identity_headers too",
     "is shorter than 16 bytes",
+    "is shorter than 32 bytes",
     "is the same header as",
     "is token_exchange, which needs",
     "must be \"0s\", which is off",
     "must have 1 to 1024 bytes",
     "must be from \"",
+    "must be one, or a list of one or two",
     "must be one key, or a list of one or two",
     "needs the environment variable",
     "never applies, since",
@@ -206,7 +210,7 @@ fn a_word_decides_what_is_beside_it() {
     let introspection =
         &schema["properties"]["authorization_server"]["properties"]["introspection"];
     let conditions = introspection["allOf"].as_array().unwrap();
-    assert_eq!(conditions.len(), 4);
+    assert_eq!(conditions.len(), 7);
     assert_eq!(introspection["required"], json!(["cluster", "url"]));
 }
 

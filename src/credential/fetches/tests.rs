@@ -76,7 +76,11 @@ impl World {
     /// The root context makes the call for this one.
     fn ask(&mut self, key: Key) -> CallId {
         assert_eq!(self.fetches.unasked(9), [key]);
-        assert!(self.fetches.callout(&key, &self.config).is_some());
+        assert!(
+            self.fetches
+                .callout(&key, &self.config, self.now())
+                .is_some()
+        );
         self.call = self.call.saturating_add(1);
         let call = CallId(self.call);
         self.fetches

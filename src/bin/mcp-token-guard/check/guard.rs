@@ -133,6 +133,12 @@ fn parse<'a>(
         (_, Value::String(text)) | (Some(text), _) => text.clone(),
         (None, value) => value.to_string(),
     };
+    let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    let keys = private_keys(&value);
+    let is_key = |name: &str| {
+        let reference = format!("${{env:{name}}}");
+        keys.iter().any(|key| key.contains(&reference))
+    };
     let needed = RefCell::new(BTreeSet::new());
     let variable = |name: &str| {
         if let Ok(mut needed) = needed.try_borrow_mut() {
@@ -144,12 +150,12 @@ fn parse<'a>(
             Some(None) => None,
             Some(Some(Some(written))) => Some((*written).to_owned()),
             Some(Some(None)) | None if env => std::env::var(name).ok(),
+            Some(Some(None)) | None if is_key(name) => Some(STAND_IN_KEY.to_owned()),
             Some(Some(None)) | None => Some(STAND_IN.to_owned()),
         }
     };
     let parsed = Config::parse(text.as_bytes(), &variable);
     let needed = needed.into_inner();
-    let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     let written = |name: &&String| {
         let given = found.given.as_ref().and_then(|given| given.get(*name));
         given.is_some_and(|value| value.is_some_and(|value| !value.is_empty()))
@@ -187,11 +193,19 @@ fn parse<'a>(
     }
 }
 
+/// The texts in which a private key is put.
+fn private_keys(value: &Value) -> Vec<String> {
+    let places = At::root(value).all();
+    let keys = places.iter().filter_map(|at| at.text("private_key"));
+    keys.map(str::to_owned).collect()
+}
+
 /// Secrets that are written in the configuration.
 fn literals(document: &Document, at: &At<'_>, value: &Value, report: &mut Report) {
     for place in At::root(value).all() {
         for name in [
             "client_secret",
+            "private_key",
             "token",
             "session_key",
             "Authorization",
@@ -405,3 +419,8 @@ const NAMES: &[&str] = &["mcp_token_guard", "mcp-token-guard"];
 /// In place of a variable that is set where the proxy runs: a value that may
 /// stand anywhere.
 const STAND_IN: &str = "a-value-that-is-set-where-the-proxy-runs";
+
+/// The same where it has to be a key: the number one, on P-256.
+const STAND_IN_KEY: &str = "-----BEGIN EC PRIVATE KEY-----\n\
+    MDECAQEEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABoAoGCCqGSM49AwEH\n\
+    -----END EC PRIVATE KEY-----\n";

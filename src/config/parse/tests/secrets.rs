@@ -94,6 +94,7 @@ fn debug_of_a_configuration_shows_no_secret() {
     for auth in [
         json!({"auth_method": "client_secret_basic", "client_id": "a", "client_secret": CANARY}),
         json!({"auth_method": "client_secret_post", "client_id": "a", "client_secret": CANARY}),
+        json!({"auth_method": "client_secret_jwt", "client_id": "a", "client_secret": [CANARY.repeat(2), CANARY.repeat(3)]}),
         json!({"auth_method": "bearer", "token": CANARY}),
     ] {
         let mut introspection = json!({"url": "https://a/", "cluster": "a"});

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{scope, url};
 
 /// Keys of which there is more to say than a sentence.
-pub(super) fn with() -> [(&'static str, &'static str, Value); 8] {
+pub(super) fn with() -> [(&'static str, &'static str, Value); 7] {
     [
         (
             "servers.*.credential.audience",
@@ -16,11 +16,6 @@ pub(super) fn with() -> [(&'static str, &'static str, Value); 8] {
             "servers.*.credential.audience[]",
             "An audience.",
             json!({"minLength": 1}),
-        ),
-        (
-            "servers.*.credential.client_id",
-            "The id that the token endpoint knows this gateway by.",
-            json!({"pattern": "^[ -~]+$"}),
         ),
         (
             "servers.*.credential.cluster",
@@ -54,14 +49,6 @@ pub(super) const SENTENCES: &[(&str, &str)] = &[
          nothing goes on: there is no other credential for the server.",
     ),
     (
-        "servers.*.credential.auth_method",
-        "How the guard authenticates at the token endpoint. Default: client_secret_basic.",
-    ),
-    (
-        "servers.*.credential.client_secret",
-        "The secret of that client; take it from the environment: `${env:NAME}`.",
-    ),
-    (
         "servers.*.credential.default_expires_in",
         "How long a token lives whose answer does not say. Default: 60s.",
     ),
@@ -77,10 +64,5 @@ pub(super) const SENTENCES: &[(&str, &str)] = &[
     (
         "servers.*.credential.timeout",
         "For the whole call. Default: 2s.",
-    ),
-    (
-        "servers.*.credential.token",
-        "With auth_method `bearer`: the token that the guard shows to the token endpoint, \
-         without the word Bearer; take it from the environment: `${env:NAME}`.",
     ),
 ];
