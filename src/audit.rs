@@ -114,7 +114,9 @@ pub(crate) struct Record<'a> {
 
 impl Record<'_> {
     /// The record as one line of JSON. What is not known is left out.
-    pub(crate) fn to_json(self) -> String {
+    ///
+    /// `asked` is the authorization server, where there are several.
+    pub(crate) fn to_json(self, asked: Option<&str>) -> String {
         let mut json = String::with_capacity(256);
         json.push('{');
         let mut text = |name: &str, value: Option<&str>| {
@@ -132,6 +134,7 @@ impl Record<'_> {
         text("client_id", claim(|claims| &claims.client_id));
         text("jti", claim(|claims| &claims.token_id));
         text("token", self.digest.map(TokenDigest::short).as_deref());
+        text("authorization_server", asked);
         text("request_id", self.context.request_id.as_deref());
         text("mcp_method", self.context.mcp_method.as_deref());
         text("mcp_name", self.context.mcp_name.as_deref());
@@ -192,7 +195,7 @@ mod tests {
             source: Some(Source::Hit),
             introspection_ms: Some(7),
         };
-        let json = record.to_json();
+        let json = record.to_json(None);
         assert!(json.bytes().all(|byte| byte >= 0x20));
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read["sub"], "a\"b\\c\r\nd\u{2028}\u{0}é");

@@ -10,6 +10,7 @@
 mod around;
 mod asked;
 mod authorization_server;
+mod authorization_servers;
 mod budget;
 mod client_auth;
 mod credential;
@@ -37,7 +38,9 @@ use std::rc::Rc;
 use crate::access::Requirement;
 use crate::client_auth::ClientAuth;
 use crate::denial::Challenges;
+use crate::digest::TokenDigest;
 use crate::fields::NameSet;
+use crate::issuers::{AuthorizationServers, IssuerId};
 use crate::metadata::Documents;
 use crate::rules::Rules;
 use crate::secret::Secret;
@@ -48,8 +51,8 @@ pub use problem::{ConfigErrors, Problem};
 /// One generation of the plugin configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Whom to ask about a token.
-    pub(crate) authorization_server: AuthorizationServer,
+    /// Whom to ask about tokens.
+    pub(crate) authorization_servers: AuthorizationServers,
     /// How long answers are kept.
     pub(crate) cache: CachePolicy,
     /// What one worker holds at most.
@@ -100,6 +103,13 @@ impl Config {
             && !cluster.is_some_and(|name| self.servers.lists(name))
     }
 
+    /// The issuer of the authorization server that is asked about the token of
+    /// this digest.
+    pub(crate) fn issuer_of(&self, digest: &TokenDigest) -> Option<&str> {
+        let asked = self.authorization_servers.of(digest)?;
+        Some(&asked.issuer)
+    }
+
     /// The most bytes of an introspection answer that are read.
     #[must_use]
     pub fn longest_answer(&self) -> usize {
@@ -107,11 +117,15 @@ impl Config {
     }
 }
 
-/// The authorization server and its introspection endpoint.
+/// An authorization server and its introspection endpoint.
 #[derive(Debug)]
 pub(crate) struct AuthorizationServer {
+    /// Its key under `authorization_servers`; none where it is the only one.
+    pub(crate) name: Option<String>,
     /// The issuer identifier, compared with `iss` code point by code point.
     pub(crate) issuer: String,
+    /// How its opaque tokens begin.
+    pub(crate) token_prefix: Option<String>,
     /// The introspection endpoint.
     pub(crate) introspection: Endpoint,
 }
@@ -174,6 +188,8 @@ pub(crate) struct Server {
     pub(crate) name: String,
     /// Its canonical URI.
     pub(crate) resource: Resource,
+    /// Whose tokens count here, in the order in which they are listed.
+    pub(crate) authorization_servers: Vec<IssuerId>,
     /// What a token has to have to be let in here.
     pub(crate) requirement: Requirement,
     /// Which calls need which scopes; none where all need the same.

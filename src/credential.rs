@@ -33,8 +33,9 @@ pub(crate) struct Key {
 pub(crate) struct Held {
     /// The value of `Authorization`: `Bearer` and the token.
     authorization: Secret,
-    /// The digest of the token, made like those of clients' tokens.
-    digest: TokenDigest,
+    /// The digests of the token, made like those of clients' tokens: one for each
+    /// authorization server.
+    digests: Vec<TokenDigest>,
     /// On the steady clock: when it came.
     since: u64,
     /// From when on another one is fetched.

@@ -60,6 +60,8 @@ pub(crate) enum Denial {
     Undetermined(Undetermined),
     /// The credential of the server could not be fetched.
     Unfetched(Unfetched),
+    /// The token says that it is of an issuer that does not count here.
+    UnknownIssuer,
     /// The cluster belongs to several servers, and the path to none of them.
     UnknownPath,
     /// The session id was not given to this caller on this server.
@@ -136,6 +138,7 @@ impl Denial {
             Self::TokenTwice => "token_twice",
             Self::Undetermined(_) => "introspection_failed",
             Self::Unfetched(_) => "credential_unavailable",
+            Self::UnknownIssuer => "unknown_issuer",
             Self::UnknownPath => "unknown_path",
             Self::UnknownSession => "unknown_session",
             Self::UnlistedCluster => "unlisted_cluster",
@@ -175,6 +178,7 @@ impl Denial {
             | Self::Refused(_)
             | Self::SeveralCredentials
             | Self::TokenTwice
+            | Self::UnknownIssuer
             | Self::UnknownPath
             | Self::UnknownSession
             | Self::UnlistedCluster
@@ -188,6 +192,7 @@ impl Denial {
             Self::Inactive
             | Self::MalformedToken
             | Self::OwnCredential
+            | Self::UnknownIssuer
             | Self::Refused(
                 Refusal::Expired
                 | Refusal::NotYetValid

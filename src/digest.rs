@@ -5,13 +5,20 @@ use core::hash::{Hash, Hasher};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::issuers::IssuerId;
+
 /// SHA-256 over the introspection endpoint, our client id there, and a token:
 /// answers of two authorization servers, or for two clients, are never mixed
-/// (RFC 7662 section 2.2).
+/// (RFC 7662 section 2.2). It knows which authorization server is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TokenDigest([u8; 32]);
+pub(crate) struct TokenDigest([u8; 32], IssuerId);
 
 impl TokenDigest {
+    /// Whose token it stands for.
+    pub(crate) fn issuer(&self) -> IssuerId {
+        self.1
+    }
+
     /// The first 12 hex digits, for the audit record.
     pub(crate) fn short(&self) -> String {
         let mut digits = String::with_capacity(12);
@@ -57,7 +64,7 @@ impl fmt::Debug for TokenDigest {
 
 /// Makes digests for one endpoint and client.
 #[derive(Clone)]
-pub(crate) struct Digester(Sha256);
+pub(crate) struct Digester(Sha256, IssuerId);
 
 impl Digester {
     /// The one for this introspection URL and this client.
@@ -72,14 +79,19 @@ impl Digester {
         let mut base = Sha256::new();
         base.update(scope.finalize());
         base.update([0; 32]);
-        Self(base)
+        Self(base, IssuerId::default())
+    }
+
+    /// The same, for this authorization server.
+    pub(crate) fn of_issuer(self, issuer: IssuerId) -> Self {
+        Self(self.0, issuer)
     }
 
     /// The digest of a token.
     pub(crate) fn of(&self, token: &[u8]) -> TokenDigest {
         let mut digest = self.0.clone();
         digest.update(token);
-        TokenDigest(digest.finalize().into())
+        TokenDigest(digest.finalize().into(), self.1)
     }
 }
 
@@ -102,6 +114,10 @@ mod tests {
             Digester::new("https://a/b", "").of(b"t"),
             Digester::new("https://c/", "b").of(b"t"),
             Digester::new("https://a/", "b").of(b"u"),
+            // Two issuers may have one endpoint.
+            Digester::new("https://a/", "b")
+                .of_issuer(IssuerId::at(1).unwrap())
+                .of(b"t"),
         ];
         for (place, one) in all.iter().enumerate() {
             assert!(!all[..place].contains(one));

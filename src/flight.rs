@@ -1,14 +1,19 @@
 //! One call per token, however many requests wait for its answer.
 
+mod share;
+
 use std::rc::Rc;
 
 use crate::client_auth::Turn;
 use crate::digest::TokenDigest;
 use crate::hash::Map;
 use crate::introspection::{Claims, Trace};
+use crate::issuers::IssuerId;
 use crate::secret::Secret;
 use crate::stream::StreamId;
 use crate::time::Now;
+
+pub(crate) use share::Bounds;
 
 /// A call of the host, by the number that the host gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +28,9 @@ pub struct CallId(pub u32);
 pub(crate) struct Flights {
     by_digest: Map<TokenDigest, Flight>,
     by_call: Map<CallId, TokenDigest>,
-    /// When each call whose answer will not come must have ended.
-    lost: Vec<u64>,
+    /// When each call whose answer will not come must have ended, and to whom
+    /// it was made.
+    lost: Vec<(u64, IssuerId)>,
     waiting: usize,
 }
 
@@ -78,7 +84,7 @@ impl Flights {
 
     /// Lets go of lost calls that are over.
     pub(crate) fn forget_lost(&mut self, now: Now) {
-        self.lost.retain(|until| now.steady_ms < *until);
+        self.lost.retain(|(until, _)| now.steady_ms < *until);
     }
 
     /// How many requests wait.
@@ -192,7 +198,7 @@ impl Flights {
                 until,
             } if by == stream => {
                 self.by_call.remove(&call);
-                self.lost.push(until);
+                self.lost.push((until, digest.issuer()));
                 flight.state = State::ToAsk(None);
             }
             State::ToAsk(Some(by)) if by == stream => flight.state = State::ToAsk(None),
@@ -203,7 +209,7 @@ impl Flights {
             // finds no flight.
             if let State::Asked { call, until, .. } = flight.state {
                 self.by_call.remove(&call);
-                self.lost.push(until);
+                self.lost.push((until, digest.issuer()));
             }
             self.by_digest.remove(digest);
         }
@@ -211,13 +217,13 @@ impl Flights {
 
     /// Tokens about which the root context has to ask, as many as there may be
     /// calls.
-    pub(crate) fn unasked(&mut self, in_flight: usize, now: Now) -> Vec<TokenDigest> {
-        let free = in_flight.saturating_sub(self.in_flight(now));
+    pub(crate) fn unasked(&mut self, bounds: Bounds, now: Now) -> Vec<TokenDigest> {
+        let mut room = self.room(bounds, now);
         self.by_digest
             .iter()
             .filter(|(_, flight)| flight.state == State::ToAsk(None))
             .map(|(digest, _)| *digest)
-            .take(free)
+            .filter(|digest| room.take(digest.issuer()))
             .collect()
     }
 

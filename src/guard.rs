@@ -8,6 +8,7 @@ mod authenticate;
 mod calls;
 mod fetch;
 mod inject;
+mod issuers;
 mod live;
 mod refused;
 mod settle;
@@ -20,11 +21,10 @@ use crate::audit::{Context, Record, Source};
 use crate::bearer::{BearerToken, NoToken};
 use crate::cache::{Cache, Known};
 use crate::callout::Callout;
-use crate::client_auth::Authenticator;
 use crate::config::{AuditLog, Config, Role, Unlisted};
 use crate::credential::{Fetches, Key};
 use crate::denial::Denial;
-use crate::digest::{Digester, TokenDigest};
+use crate::digest::TokenDigest;
 use crate::fields::Field;
 use crate::flight::{Flights, Waiter};
 use crate::hash::Map;
@@ -53,11 +53,8 @@ pub use live::{Answer, Task, TrailersStep, Wake};
 #[derive(Debug)]
 pub struct Guard {
     config: Rc<Config>,
-    digester: Digester,
-    authenticator: Authenticator,
+    issuers: Vec<issuers::Issuer>,
     sessions: Sessions,
-    /// Digests of our own credentials.
-    own: Vec<TokenDigest>,
     cache: Cache,
     flights: Flights,
     /// Upstream credentials that are fetched.
@@ -154,15 +151,9 @@ impl Guard {
     /// A fresh one: nothing of an older configuration is known to it.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let endpoint = &config.authorization_server.introspection;
-        let digester = Digester::new(&endpoint.url, &endpoint.auth.client_id);
         let has_rules = config.servers.iter().any(|server| server.rules.is_some());
-        let credentials = config.servers.iter().flat_map(|server| &server.credentials);
         Self {
-            own: credentials
-                .map(|credential| digester.of(credential.expose()))
-                .collect(),
-            authenticator: Authenticator::new(&endpoint.auth),
+            issuers: issuers::all(&config),
             sessions: Sessions::new(&config.session_keys),
             cache: Cache::new(&config.cache, &config.limits),
             flights: Flights::default(),
@@ -174,7 +165,6 @@ impl Guard {
             has_rules,
             bodies: calls::Bodies::default(),
             held: 0,
-            digester,
             config: Rc::new(config),
         }
     }
@@ -267,7 +257,9 @@ impl Guard {
             return Err(refuse(Denial::Overloaded));
         }
         let call = calls::begin(server, head, ends, config.limits.body).map_err(refuse)?;
-        let digest = self.digester.of(token);
+        let digest = self
+            .digest(server, token)
+            .map_err(|(denial, digest)| Box::new(early(denial).with(digest)))?;
         let refuse = |denial| Box::new(early(denial).known(digest, Source::Hit));
         if self.fetches.holds(&digest) {
             return Err(refuse(Denial::OwnCredential));
@@ -289,10 +281,10 @@ impl Guard {
             }
             Known::Unknown(stale) => stale,
         };
-        if self.own.contains(&digest) {
+        if self.is_own(&digest) {
             return Err(refuse(Denial::OwnCredential));
         }
-        if self.waiting() >= config.limits.waiting {
+        if !self.flights.may_wait(digest.issuer(), self.bounds()) {
             return Err(refuse(Denial::Overloaded));
         }
         if self.flights.join(&digest, id) {
@@ -300,7 +292,8 @@ impl Guard {
             self.streams.insert(id, Stream::Waiting(Box::new(plan())));
             return Ok(Step::Wait);
         }
-        if !self.has_room(now) {
+        let bounds = self.bounds();
+        if !self.flights.may_ask(digest.issuer(), bounds, now) {
             return Err(refuse(Denial::Overloaded));
         }
         self.tally.count(Count::Cache(Source::Miss.word()));
@@ -333,15 +326,18 @@ impl Guard {
         }
         plan.describe();
         let claims = &verdict.claims;
-        let issuer = &config.authorization_server.issuer;
+        // Its answer, so its issuer: whatever the token itself says.
+        let asked = config.authorization_servers.of(&plan.digest);
         let judged = config
             .servers
             .server(plan.server)
+            .zip(asked)
             .ok_or(Denial::Internal)
-            .and_then(|server| {
-                let verdict = server
-                    .requirement
-                    .judge(claims, issuer, config.clock_skew, now);
+            .and_then(|(server, asked)| {
+                let verdict =
+                    server
+                        .requirement
+                        .judge(claims, &asked.issuer, config.clock_skew, now);
                 calls::permit(server, plan.call.as_deref(), claims, verdict)
                     .map(|verified| (server, verified))
             })
@@ -445,7 +441,7 @@ impl Guard {
 
     fn audit(&self, record: Record<'_>) -> Audit {
         Audit {
-            json: record.to_json(),
+            json: record.to_json(Self::asked_of(&self.config, record.digest).as_deref()),
             log: (self.config.audit_log == AuditLog::All).then_some(log::Level::Info),
         }
     }

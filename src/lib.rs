@@ -20,6 +20,7 @@
 //!                                                  Origin::of            which page sent it?
 //!                                                  BearerToken::read     exactly one token68, or why not
 //!                                                  Call::begin           at a server with rules: the body will say
+//!                                                  AuthorizationServers::choose   whom to ask, by an unverified hint
 //!                                                  Digester::of          from here on a digest stands for it
 //!                                                  Cache::find ── active ──▶ Requirement::judge ─▶ Verified
 //!                                                     │     └─── inactive ▶ Denial            │
@@ -86,7 +87,7 @@
 //! | type | what it proves |
 //! | --- | --- |
 //! | `BearerToken` | exactly one `Authorization` with exactly one token68 of at most 8 KiB |
-//! | `TokenDigest` | what is stored in place of a token: SHA-256 over endpoint, client and token |
+//! | `TokenDigest` | what is stored in place of a token: SHA-256 over endpoint, client and token; and who is asked about it |
 //! | `Claims` | an active answer, with the types that RFC 7662 gives its members |
 //! | `Verified` | a positive verdict, for this server, at this moment; made by `Requirement::judge` and, at an injector, by the verifier's mark |
 //! | `Held` | a credential that a token endpoint has issued: a Bearer token, not the client's own |
@@ -103,7 +104,8 @@
 //!
 //! # What is bounded
 //!
-//! A token (8 KiB), an answer (`limits.answer`), calls in flight
+//! A token (8 KiB), an answer (`limits.answer`), authorization servers (16, which
+//! share the next two equally), calls in flight
 //! (`limits.in_flight`, of both kinds; one whose client has gone counts until it must have
 //! timed out), waiting requests (`limits.waiting`), kept answers
 //! (`cache.max_entries` of each kind, `limits.cache_bytes`, and as much again for
@@ -138,7 +140,8 @@
 //! an answer that is slow, large, malformed or says two things lets nobody in
 //! and is not kept; its words reach the client in no form but `Retry-After`,
 //! and its claims reach the upstream only where `identity_headers` asks for
-//! them, cleaned; it learns no more of a request than token and trace. Left: a
+//! them, cleaned; it learns no more of a request than token and trace; of
+//! several, none is shown a token that names another, or can speak for one. Left: a
 //! wrong `active: true`; where `audience_checked_by_authorization_server` is
 //! set, a missing audience; and that the cluster's TLS is told whom to expect.
 //!
@@ -195,7 +198,8 @@
 //! | aliases of `Authorization` went on | `NameSet` folds case and `_`; the rest of the head is searched for the token |
 //! | a forged token collided with a 32-bit cache key | the key is a whole SHA-256 |
 //! | the cache kept tokens, without a bound | digests, bounded by entries and bytes |
-//! | two authorization servers shared a cache | endpoint and client are in the digest, and each configuration has its own cache |
+//! | two authorization servers shared a cache | endpoint, client and authorization server are in the digest, and each configuration has its own cache |
+//! | one authorization server was shown the tokens of another | `AuthorizationServers::choose` names one, and only that one is asked; its answer is judged by its own issuer |
 //! | metadata and challenges were built from `Host` | both are written when the configuration is read |
 //! | the upstream's own challenge sent clients to the wrong authorization server | `response::edits` drops it; 401 and 407 become 502 |
 //! | mirrors and re-routed requests got another cluster's credential | roles `verifier` and `injector`; in the role `gateway` the cluster that was used is compared |
@@ -222,6 +226,7 @@ mod guard;
 mod hash;
 mod head;
 mod introspection;
+mod issuers;
 mod json;
 mod leak;
 mod metadata;

@@ -2,6 +2,7 @@
 
 use crate::config::{Resource, Server};
 use crate::head::{Head, Method};
+use crate::issuers::AuthorizationServers;
 use crate::json::quote;
 use crate::reply::LocalReply;
 use crate::servers::Servers;
@@ -32,8 +33,8 @@ struct Document {
 }
 
 impl Documents {
-    /// Those of all servers, each with this authorization server.
-    pub(crate) fn new(issuer: &str, servers: &Servers) -> Self {
+    /// Those of all servers, each with its own of these authorization servers.
+    pub(crate) fn new(issuers: &AuthorizationServers, servers: &Servers) -> Self {
         let alone = servers.iter().count() == 1;
         let mut documents: Vec<Document> = Vec::new();
         for server in servers.iter() {
@@ -55,7 +56,7 @@ impl Documents {
                     Document {
                         path,
                         authority: authority.clone(),
-                        body: body(issuer, server),
+                        body: body(issuers, server),
                         own_authority_only,
                     },
                 );
@@ -151,9 +152,14 @@ fn same_authority(ours: &str, theirs: &[u8]) -> bool {
 }
 
 /// RFC 9728 section 2; members without a value are left out (section 3.2).
-fn body(issuer: &str, server: &Server) -> String {
-    let mut body = String::from(r#"{"authorization_servers":["#);
-    quote(&mut body, issuer);
+fn body(issuers: &AuthorizationServers, server: &Server) -> String {
+    let mut body = String::from(r#"{"authorization_servers":"#);
+    let mut before = "[";
+    for issuer in issuers.issuers(&server.authorization_servers) {
+        body.push_str(before);
+        quote(&mut body, issuer);
+        before = ",";
+    }
     body.push_str(r#"],"bearer_methods_supported":["header"],"resource":"#);
     quote(&mut body, &server.resource.uri);
     body.push_str(r#","resource_name":"#);

@@ -137,7 +137,7 @@ impl Plan {
             Session::Presented(bound) => {
                 let owner = Owner {
                     server: &server.name,
-                    issuer: &config.authorization_server.issuer,
+                    issuer: config.issuer_of(&self.digest).ok_or(Denial::Internal)?,
                     claims,
                     digest: &self.digest,
                 };

@@ -66,9 +66,10 @@ pub(crate) fn edits(
         }
     }
     if let (Some(id), Some(caller)) = (session, &open.caller) {
+        let issuer = config.issuer_of(&caller.digest);
         let owner = Owner {
             server: &server.name,
-            issuer: &config.authorization_server.issuer,
+            issuer: issuer.ok_or(Denial::Internal)?,
             claims: &caller.claims,
             digest: &caller.digest,
         };

@@ -15,6 +15,8 @@ pub(super) enum KeySource {
     ClientSecrets(Vec<Secret>),
     /// There is none with this `auth_method`.
     Nothing,
+    /// There are several, and none may bind the callers of another.
+    Several,
     /// It could not be read, which has been reported.
     Unknown,
 }

@@ -309,6 +309,11 @@ impl<'a> Members<'a> {
         node
     }
 
+    /// Whether one of these is there more than once, which has been reported.
+    pub(super) fn repeats(&self, names: &[&str]) -> bool {
+        self.repeated.iter().any(|name| names.contains(name))
+    }
+
     /// The member of this name as `read` understands it, or the default.
     pub(super) fn or<T>(
         &mut self,

@@ -4,9 +4,8 @@ use core::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::authorization_server;
+use super::authorization_servers;
 use super::budget;
-use super::client_auth::KeySource;
 use super::cursor::{Members, Node, Reader};
 use super::names;
 use super::problem::{ConfigErrors, Path};
@@ -61,11 +60,8 @@ fn fingerprint(bytes: &[u8]) -> String {
 /// Reads the whole tree.
 pub(super) fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) -> Option<Config> {
     let mut members = Node::root(tree).object(reader)?;
-    let (authorization_server, key) = match members.require("authorization_server", reader) {
-        Some(node) => authorization_server::read(&node, reader),
-        None => (None, KeySource::Unknown),
-    };
-    let session_keys = session_key::read(&mut members, key, reader);
+    let issuers = authorization_servers::read(&mut members, reader);
+    let session_keys = session_key::read(&mut members, &issuers.key, reader);
     let cache = match members.take("cache") {
         Some(node) => node
             .object(reader)
@@ -99,6 +95,7 @@ pub(super) fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) 
         identity_headers: identity_headers.unwrap_or_default(),
         implications: implications.unwrap_or_default(),
         role,
+        authorization_servers: &issuers,
     };
     let servers = members
         .require("servers", reader)
@@ -119,15 +116,16 @@ pub(super) fn config(tree: &Json, fingerprint: String, reader: &mut Reader<'_>) 
     if !complete {
         return None;
     }
-    let (authorization_server, servers) = (authorization_server?, servers?);
+    let identity_headers = common.identity_headers;
+    let (authorization_servers, servers) = (issuers.list?, servers?);
     Some(Config {
         cache: cache?,
         limits: limits?,
-        documents: Documents::new(&authorization_server.issuer, &servers),
-        authorization_server,
+        documents: Documents::new(&authorization_servers, &servers),
+        authorization_servers,
         servers,
         allowed_origins: allowed_origins?,
-        identity_headers: common.identity_headers,
+        identity_headers,
         unlisted_clusters: unlisted_clusters?,
         role: role?,
         session_keys: session_keys?,

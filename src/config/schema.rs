@@ -209,11 +209,15 @@ fn bounds(asks: &[Asked]) -> Option<String> {
 fn general(path: &str) -> String {
     let path = path.replace(explore::ENTRY, "*").replace("[0]", "[]");
     // How the guard authenticates is the same at every endpoint.
-    match path.strip_prefix("servers.*.credential.") {
-        Some(rest) if CLIENT_AUTH.contains(&rest) => {
-            format!("authorization_server.introspection.{rest}")
-        }
-        Some(_) | None => path,
+    if let Some(rest) = path.strip_prefix("servers.*.credential.")
+        && CLIENT_AUTH.contains(&rest)
+    {
+        return format!("authorization_server.introspection.{rest}");
+    }
+    // Each of several is like the one.
+    match path.strip_prefix("authorization_servers.*.") {
+        Some(rest) => format!("authorization_server.{rest}"),
+        None => path,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `servers`: one MCP server each.
 
+use super::authorization_servers::Known;
 use super::cursor::{Node, Reader, each};
 use super::default_headers::DefaultHeaders;
 use super::rules;
@@ -22,6 +23,8 @@ pub(super) struct Common<'a> {
     pub(super) implications: Implications<'a>,
     /// `role`, where it could be read.
     pub(super) role: Option<Role>,
+    /// `authorization_servers`, or the one.
+    pub(super) authorization_servers: &'a Known<'a>,
 }
 
 /// Reads `servers`.
@@ -77,6 +80,7 @@ fn server(
     let resource = members
         .require("resource", reader)
         .and_then(|node| node.parsed(reader, uri::resource));
+    let issuers = common.authorization_servers.of_server(&mut members, reader);
     let audience = members.or("audience", None, reader, |node, reader| {
         audience(node, reader).map(Some)
     });
@@ -114,6 +118,7 @@ fn server(
     }
     let server = Server {
         name: name.to_owned(),
+        authorization_servers: issuers?,
         requirement: Requirement {
             audience: audience?.unwrap_or_else(|| vec![normal_form(&resource.uri)]),
             audience_checked_by_authorization_server: elsewhere?,
@@ -134,7 +139,7 @@ fn server(
 }
 
 /// A name that can be part of the name of a metric.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()

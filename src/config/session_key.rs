@@ -9,16 +9,24 @@ use crate::secret::Secret;
 /// whichever of them the authorization server takes.
 pub(super) fn read(
     members: &mut Members<'_>,
-    instead: KeySource,
+    instead: &KeySource,
     reader: &mut Reader<'_>,
 ) -> Option<Vec<Secret>> {
     match (members.take("session_key"), instead) {
         (Some(node), _) => keys(&node, reader),
-        (None, KeySource::ClientSecrets(secrets)) => Some(secrets),
+        (None, KeySource::ClientSecrets(secrets)) => Some(secrets.clone()),
         (None, KeySource::Nothing) => {
             reader.report(
                 &members.path.key("session_key"),
                 "is missing; it is needed where there is no client_secret to derive it from",
+            );
+            None
+        }
+        (None, KeySource::Several) => {
+            reader.report(
+                &members.path.key("session_key"),
+                "is missing; it is needed with several authorization servers, since a secret of \
+                 one must not bind the callers of another",
             );
             None
         }

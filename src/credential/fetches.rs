@@ -15,7 +15,7 @@ use crate::cache::{Entry, Freshness, Shelf};
 use crate::callout::Callout;
 use crate::client_auth::{Authenticator, Turn};
 use crate::config::{Config, Fetch};
-use crate::digest::{Digester, TokenDigest};
+use crate::digest::TokenDigest;
 use crate::flight::CallId;
 use crate::hash::Map;
 use crate::introspection::Reply;
@@ -277,7 +277,7 @@ impl Fetches {
         key: Key,
         reply: &Reply<'_>,
         config: &Config,
-        digester: &Digester,
+        digests: &dyn Fn(&[u8]) -> Vec<TokenDigest>,
         now: Now,
     ) -> Option<Result<(), Fault>> {
         let mut flight = self.flights.remove(&key)?;
@@ -286,7 +286,7 @@ impl Fetches {
         }
         let fetched = fetch(config, key.server)
             .ok_or(Fault::Malformed.into())
-            .and_then(|fetch| hold(fetch, &flight, reply, digester, now));
+            .and_then(|fetch| hold(fetch, &flight, reply, digests, now));
         let refused = |unfetched: &Unfetched| unfetched.fault == Fault::ClientRefused;
         if let Some(authenticator) = self.authenticators.get_mut(&key.server) {
             if fetched.as_ref().is_err_and(refused)
@@ -336,7 +336,9 @@ impl Fetches {
             self.ours.retain(|_, held| held.strong_count() > 0);
             self.most_ours = self.ours.len().saturating_mul(2).max(FEW);
         }
-        self.ours.insert(held.digest, Rc::downgrade(&held));
+        for digest in &held.digests {
+            self.ours.insert(*digest, Rc::downgrade(&held));
+        }
         self.failed.remove(&key);
         if key.caller.is_none() {
             self.standing.insert(key.server, Rc::clone(&held));
@@ -391,7 +393,7 @@ fn hold(
     fetch: &Fetch,
     flight: &Flight,
     reply: &Reply<'_>,
-    digester: &Digester,
+    digests: &dyn Fn(&[u8]) -> Vec<TokenDigest>,
     now: Now,
 ) -> Result<Held, Unfetched> {
     let issued = Issued::read(reply, fetch.grant, flight.subject.as_ref())?;
@@ -411,7 +413,7 @@ fn hold(
     // The last fifth of its life, but no more than half a minute of it.
     let ahead = (life / 5).min(LONGEST_AHEAD_MS);
     let held = Held {
-        digest: digester.of(issued.token()),
+        digests: digests(issued.token()),
         authorization: issued.authorization,
         since: now.steady_ms,
         refresh_at: asked.saturating_add(life.saturating_sub(ahead)),

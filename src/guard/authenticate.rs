@@ -17,13 +17,14 @@ impl Guard {
     /// or else with the one that goes first.
     pub(super) fn ask(&mut self, digest: TokenDigest, now: Now) -> Option<Ask> {
         let flight = self.flights.get_mut(&digest)?;
+        let authenticator = &mut self.issuers.get_mut(digest.issuer().place())?.authenticator;
         let turn = match flight.refused {
-            Some(refused) => self.authenticator.other(refused),
+            Some(refused) => authenticator.other(refused),
             None => None,
         };
-        flight.turn = turn.unwrap_or(self.authenticator.first());
-        let proof = self.authenticator.prove(flight.turn, now);
-        let endpoint = &self.config.authorization_server.introspection;
+        flight.turn = turn.unwrap_or(authenticator.first());
+        let proof = authenticator.prove(flight.turn, now);
+        let endpoint = &self.config.authorization_servers.of(&digest)?.introspection;
         let callout = introspection::ask(endpoint, flight.token.expose(), &flight.trace, proof);
         Some(Ask::of_token(callout, digest))
     }
@@ -37,16 +38,18 @@ impl Guard {
         flight: Flight,
         answer: &Result<Introspection, Undetermined>,
     ) -> Option<Flight> {
+        let issuer = self.issuers.get_mut(digest.issuer().place())?;
+        let authenticator = &mut issuer.authenticator;
         match answer {
             Ok(_) => {
-                let notice = self.authenticator.taken(flight.turn);
+                let notice = authenticator.taken(flight.turn);
                 self.tally.notices.extend(notice);
                 Some(flight)
             }
             Err(undetermined)
                 if undetermined.cause == Cause::CredentialsRefused
                     && flight.refused.is_none()
-                    && self.authenticator.other(flight.turn).is_some() =>
+                    && authenticator.other(flight.turn).is_some() =>
             {
                 self.tally.count(Count::Introspection(SECRET_REFUSED));
                 let mut flight = flight;

@@ -20,6 +20,7 @@ use crate::audit::{Context, Record};
 use crate::call::{Call, Id};
 use crate::config::Server;
 use crate::denial::Denial;
+use crate::digest::TokenDigest;
 use crate::head::Head;
 use crate::introspection::Claims;
 use crate::json::quote;
@@ -277,7 +278,8 @@ impl Guard {
         let judged = known.as_ref().ok_or(Denial::Internal);
         let judged = judged.and_then(|(held, server)| {
             let claims = &held.verdict.claims;
-            let judged = self.judge(server, claims, now);
+            let digest = open.caller.as_ref().map(|caller| &caller.digest);
+            let judged = self.judge(server, digest, claims, now)?;
             permit(server, call.as_deref(), claims, judged).map(|_| server)
         });
         let denial = match judged {
@@ -315,11 +317,17 @@ impl Guard {
         }
     }
 
-    fn judge(&self, server: &Server, claims: &Claims, now: Now) -> Result<Verified, Refusal> {
-        let issuer = &self.config.authorization_server.issuer;
-        server
-            .requirement
-            .judge(claims, issuer, self.config.clock_skew, now)
+    fn judge(
+        &self,
+        server: &Server,
+        digest: Option<&TokenDigest>,
+        claims: &Claims,
+        now: Now,
+    ) -> Result<Result<Verified, Refusal>, Denial> {
+        let asked = digest.and_then(|digest| self.config.authorization_servers.of(digest));
+        let issuer = &asked.ok_or(Denial::Internal)?.issuer;
+        let requirement = &server.requirement;
+        Ok(requirement.judge(claims, issuer, self.config.clock_skew, now))
     }
 
     /// The token is found active, and the body is still to come.
@@ -335,12 +343,16 @@ impl Guard {
             return Err(Box::new(Refused::judged(Denial::Internal, plan, &verdict)));
         };
         let goes_first = self.bodies == Bodies::AfterHead;
-        let denial = match self.judge(server, &verdict.claims, now) {
-            Ok(verified) if goes_first => return self.release(id, plan, verdict, verified, now),
+        let judged = self.judge(server, Some(&plan.digest), &verdict.claims, now);
+        let denial = match judged {
+            Ok(Ok(verified)) if goes_first => {
+                return self.release(id, plan, verdict, verified, now);
+            }
             // Which scopes are needed is for the body to say.
-            Err(Refusal::InsufficientScope) if !goes_first => None,
-            Ok(_) => None,
-            Err(refusal) => Some(Denial::Refused(refusal)),
+            Ok(Err(Refusal::InsufficientScope)) if !goes_first => None,
+            Ok(Ok(_)) => None,
+            Ok(Err(refusal)) => Some(Denial::Refused(refusal)),
+            Err(denial) => Some(denial),
         };
         let full = (self.held >= config.limits.waiting).then_some(Denial::Overloaded);
         if let Some(denial) = denial.or(full) {
@@ -418,7 +430,7 @@ impl Guard {
         let config = Rc::clone(&self.config);
         let server = config.servers.server(plan.server);
         let judged = server.ok_or(Denial::Internal).and_then(|server| {
-            let judged = self.judge(server, &verdict.claims, now);
+            let judged = self.judge(server, Some(&plan.digest), &verdict.claims, now)?;
             judged.map_err(Denial::Refused)
         });
         let step = match judged {

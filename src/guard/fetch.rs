@@ -175,9 +175,9 @@ impl Guard {
 
     /// A call for a credential has ended.
     pub(super) fn fetched(&mut self, key: Key, reply: &Reply<'_>, now: Now) {
-        let landed = self
-            .fetches
-            .land(key, reply, &self.config, &self.digester, now);
+        let issuers = &self.issuers;
+        let digests = |token: &[u8]| issuers.iter().map(|one| one.digest(token)).collect();
+        let landed = self.fetches.land(key, reply, &self.config, &digests, now);
         self.tally.notices.extend(self.fetches.notices());
         let word = match landed {
             // It goes on.

@@ -218,10 +218,10 @@ impl Guard {
         }
         self.recheck(now);
         self.lose_patience(now);
-        let in_flight = self.config.limits.in_flight;
+        let bounds = self.bounds();
         let mut tasks: Vec<Task> = self
             .flights
-            .unasked(in_flight.saturating_sub(self.fetches.in_flight()), now)
+            .unasked(bounds, now)
             .into_iter()
             .take(TASKS)
             .filter_map(|digest| self.ask(digest, now))
@@ -282,8 +282,7 @@ impl Guard {
         if interval.is_zero() {
             return;
         }
-        let limit = self.config.limits.in_flight;
-        let in_flight = limit.saturating_sub(self.fetches.in_flight());
+        let room = self.flights.room(self.bounds(), now);
         for (id, stream) in &mut self.streams {
             let Stream::Open(open) = stream else { continue };
             let (Some(caller), Some(token)) = (&open.caller, &open.token) else {
@@ -293,8 +292,11 @@ impl Guard {
                 continue;
             }
             if !self.flights.watch(&caller.digest, *id) {
-                if self.flights.in_flight(now) >= in_flight {
+                if room.is_none() {
                     break;
+                }
+                if !room.has(caller.digest.issuer()) {
+                    continue;
                 }
                 let who = Waiter::Watcher(*id);
                 self.flights.begin(

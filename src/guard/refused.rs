@@ -48,6 +48,12 @@ impl Refused {
         }
     }
 
+    /// With what stands for the token.
+    pub(super) fn with(mut self, digest: Option<TokenDigest>) -> Self {
+        self.digest = digest;
+        self
+    }
+
     /// With what is known of the token.
     pub(super) fn known(mut self, digest: TokenDigest, source: Source) -> Self {
         self.digest = Some(digest);

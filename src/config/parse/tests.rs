@@ -1,6 +1,7 @@
 //! Tests of whole configurations: what they share.
 
 mod headers;
+mod issuers;
 mod secrets;
 mod servers;
 mod shape;
@@ -88,6 +89,7 @@ pub(in crate::config) fn examples() -> Vec<Value> {
         certificate,
         fetched,
         exchanged,
+        several(),
     ]
 }
 
@@ -104,6 +106,35 @@ fn least() -> Value {
             }
         },
         "servers": {"github": {"resource": "https://gateway.example.com/github/mcp"}}
+    })
+}
+
+/// Two authorization servers.
+fn several() -> Value {
+    let one = |name: &str, prefix: Value| {
+        let mut one = least()["authorization_server"].clone();
+        one["issuer"] = json!(format!("https://{name}.example.com"));
+        if !prefix.is_null() {
+            one["token_prefix"] = prefix;
+        }
+        one
+    };
+    json!({
+        "authorization_servers": {
+            "corp": one("corp", Value::Null),
+            "partner": one("partner", json!("ptn_"))
+        },
+        "session_key": "${env:KEY}",
+        "servers": {
+            "github": {
+                "resource": "https://gateway.example.com/github/mcp",
+                "authorization_servers": ["partner", "corp"]
+            },
+            "linear": {
+                "resource": "https://gateway.example.com/linear/mcp",
+                "authorization_servers": "corp"
+            }
+        }
     })
 }
 

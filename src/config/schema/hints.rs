@@ -16,9 +16,12 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
     let with = [
         (
             "",
-            "What mcp-token-guard is told by the proxy. Only authorization_server and servers \
-             have to be there.",
-            json!({}),
+            "What mcp-token-guard is told by the proxy. Only authorization_server (or \
+             authorization_servers) and servers have to be there.",
+            json!({"oneOf": [
+                {"required": ["authorization_server"]},
+                {"required": ["authorization_servers"]},
+            ]}),
         ),
         (
             "allowed_origins[]",
@@ -30,6 +33,22 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
             "The issuer identifier: in the metadata, and compared with `iss` when the answer \
              has one. https, or http on loopback.",
             url_without_query(),
+        ),
+        (
+            "authorization_server.token_prefix",
+            "How all opaque tokens of this authorization server begin, and no other's: at a \
+             server with several it is asked about those, and about no others that are no JWT.",
+            json!({"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9._~+/-]+$"}),
+        ),
+        (
+            "authorization_servers",
+            "In place of authorization_server: several, by name. Each token is shown to one of \
+             them only.",
+            json!({
+                "minProperties": 1,
+                "maxProperties": 16,
+                "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,64}$"},
+            }),
         ),
         (
             "identity_headers",
@@ -64,6 +83,14 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
             json!({"minLength": 1}),
         ),
         (
+            "servers.*.authorization_servers",
+            "The authorization servers whose tokens count here, in order: a name, or a list of \
+             them. Needed where there are several. A token is asked about at the one whose \
+             token_prefix it has or, of a JWT, whose issuer it names; any other at the first \
+             that has no token_prefix.",
+            json!({"minItems": 1}),
+        ),
+        (
             "servers.*.cluster",
             "The Envoy cluster of the server, or a list of them; each may have one `*`. \
              Default: the name of the server.",
@@ -86,7 +113,8 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
         (
             "session_key",
             "What MCP session ids are bound to their callers with: one key, or the newest and \
-             the one before it. Default: derived from client_secret; needed where there is none.",
+             the one before it. Default: derived from client_secret; needed where there is none, \
+             or several authorization servers.",
             json!({}),
         ),
         ("strip_headers[]", "The name of a header.", header()),
@@ -230,6 +258,7 @@ const SENTENCES: &[(&str, &str)] = &[
         "For the whole call. Default: 2s.",
     ),
     ("authorization_server.introspection.token[]", "A token."),
+    ("authorization_servers.*", "One of them."),
     ("cache", "How long answers are kept, and how many."),
     (
         "cache.call_grace",
@@ -288,6 +317,7 @@ const SENTENCES: &[(&str, &str)] = &[
         "scope_implies.*",
         "The scopes that it implies, by any number of steps.",
     ),
+    ("servers.*.authorization_servers[]", "A name."),
     ("servers.*", "One MCP server behind the guard."),
     (
         "servers.*.audience_checked_by_authorization_server",

@@ -1,4 +1,5 @@
 use super::*;
+use crate::digest::Digester;
 
 const CONFIG: &str = r#"{
     "authorization_server": {
@@ -98,8 +99,13 @@ impl World {
             body: body.as_bytes(),
         };
         let now = self.now();
-        self.fetches
-            .land(key, &reply, &self.config, &self.digester, now)
+        self.fetches.land(
+            key,
+            &reply,
+            &self.config,
+            &|token| vec![self.digester.of(token)],
+            now,
+        )
     }
 
     /// Has it fetched for one request, with this lifetime.
@@ -343,7 +349,7 @@ fn a_call_goes_on_when_all_have_left_and_is_given_up_when_it_is_overdue() {
     let now = world.now();
     let landed = world
         .fetches
-        .land(key, &Reply::Broken, &world.config, &world.digester, now);
+        .land(key, &Reply::Broken, &world.config, &|_| Vec::new(), now);
     assert_eq!(landed, Some(Err(Fault::Unreachable)));
     // The answer comes after all, and is nobody's.
     assert_eq!(world.land(call, 200, &issued("late", Some(300))), None);

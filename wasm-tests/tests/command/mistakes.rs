@@ -56,6 +56,55 @@ fn a_plugin_configuration_is_checked_alone() {
     assert_eq!(found.guards()[0]["role"], "gateway");
 }
 
+/// Each of several authorization servers is reached by a cluster that is there.
+#[test]
+fn every_authorization_server_needs_its_cluster() {
+    let sample = |cluster: &str| {
+        let mut one = plugin();
+        let members = one.as_object_mut().expect("an object");
+        let corp = members.remove("authorization_server").expect("the one");
+        let mut partner = corp.clone();
+        partner["issuer"] = json!("https://partner.example");
+        partner["introspection"]["cluster"] = json!(cluster);
+        one["authorization_servers"] = json!({"corp": corp, "partner": partner});
+        one["session_key"] = json!("${env:CLIENT_SECRET}");
+        one["servers"]["github"]["authorization_servers"] = json!(["corp", "partner"]);
+        one.to_string()
+    };
+    let good = check(&[&file("several.json", sample("as"))]);
+    assert_eq!(good.status, 0, "{:#}", good.all);
+    let filter = json!({"name": "guard", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "vm_config": {"environment_variables": {
+                "host_env_keys": ["CLIENT_SECRET", "GITHUB_TOKEN"],
+            }},
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": sample("elsewhere"),
+            },
+        },
+    }});
+    let address = json!({"pipe": {"path": "/run/there"}});
+    let there = |name: &str| {
+        json!({"name": name, "load_assignment": {"endpoints": [{"lb_endpoints": [
+            {"endpoint": {"address": address}}]}]}})
+    };
+    let envoy = json!({"static_resources": {
+        "listeners": [{"filter_chains": [{"http_filters": [filter]}]}],
+        "clusters": [there("as"), there("github")],
+    }});
+    let found = check(&[&file("several.yaml", envoy.to_string())]);
+    let missing: Vec<_> = found
+        .findings()
+        .iter()
+        .filter(|one| one["severity"] == "mistake")
+        .map(|one| one["configuration_path"].clone())
+        .collect();
+    let path = "authorization_servers.partner.introspection.cluster";
+    assert_eq!(missing, [path], "{:#}", found.all);
+}
+
 #[test]
 fn all_mistakes_are_said_at_once_with_their_paths() {
     let mut bad = plugin();

@@ -38,7 +38,7 @@ pub(crate) fn check(documents: &[&Document], guards: &[Guard<'_>], report: &mut 
         let gets_credential = listed.contains(&name);
         let is_asked = guards
             .iter()
-            .any(|guard| guard.asks().iter().any(|one| one == name));
+            .any(|guard| guard.asks().iter().any(|(_, one)| one == name));
         if gets_credential && is_dynamic(at) {
             report.warn(document, at, &dynamic(name));
         }
@@ -190,16 +190,9 @@ fn missing(document: &Document, names: &[&str], guards: &[Guard<'_>], report: &m
                 say(&path, &name);
             }
         }
-        let fetches = guard.fetches();
-        for (path, name) in &fetches {
+        for (path, name) in guard.asks() {
             if !names.contains(&name.as_str()) {
-                say(path, name);
-            }
-        }
-        let is_fetched = |name: &String| fetches.iter().any(|(_, one)| one == name);
-        for name in guard.asks().into_iter().filter(|name| !is_fetched(name)) {
-            if !names.contains(&name.as_str()) {
-                say("authorization_server.introspection.cluster", &name);
+                say(&path, &name);
             }
         }
     }

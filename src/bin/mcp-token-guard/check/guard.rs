@@ -60,13 +60,15 @@ impl<'a> Guard<'a> {
         self.filter.as_ref()?.text("name")
     }
 
-    /// The clusters that it asks authorization servers by.
-    pub(crate) fn asks(&self) -> Vec<String> {
+    /// The clusters that it asks authorization servers by, with their paths.
+    pub(crate) fn asks(&self) -> Vec<(String, String)> {
         let all = At::root(&self.value).all();
         let endpoints = all.iter().filter_map(|at| at.get("introspection"));
-        let asked = endpoints.filter_map(|at| at.text("cluster").map(str::to_owned));
-        let fetched = self.fetches().into_iter().map(|(_, name)| name);
-        asked.chain(fetched).collect()
+        let asked: Vec<_> = endpoints
+            .filter_map(|at| at.get("cluster"))
+            .filter_map(|at| Some((at.path.clone(), at.value.as_str()?.to_owned())))
+            .collect();
+        asked.into_iter().chain(self.fetches()).collect()
     }
 
     /// Those of them by which it fetches credentials, with their paths.

@@ -102,7 +102,7 @@ fn entry(
             let listed = guards.iter().any(|guard| guard.lists(name));
             let asked = guards
                 .iter()
-                .any(|guard| guard.asks().iter().any(|one| one == name));
+                .any(|guard| guard.asks().iter().any(|(_, one)| one == name));
             (listed || asked).then(|| name.to_owned())
         };
         let name = names.find_map(|port| is_named(&format!("outbound|{}||{text}", port.value)));

@@ -2,15 +2,12 @@
 
 use super::*;
 use crate::client_auth::Credential;
-use crate::config::proto;
+use crate::config::{AuthorizationServer, proto};
 
 #[test]
 fn the_example_loads() {
     let config = parse(&example()).unwrap();
-    assert_eq!(
-        config.authorization_server.issuer,
-        "https://auth.example.com"
-    );
+    assert_eq!(only(&config).issuer, "https://auth.example.com");
     let server = github(&config);
     assert_eq!(
         server.requirement.audience,
@@ -58,7 +55,7 @@ fn what_is_left_out_has_the_strict_default() {
     assert_eq!(config.audit_log, AuditLog::Refused);
     assert_eq!(config.clock_skew, Duration::ZERO);
     assert!(config.allowed_origins.is_empty() && config.identity_headers.is_empty());
-    let introspection = &config.authorization_server.introspection;
+    let introspection = &only(&config).introspection;
     assert_eq!(introspection.timeout, Duration::from_secs(2));
     assert!(matches!(
         &*introspection.auth.credentials,
@@ -93,7 +90,7 @@ fn a_struct_means_the_same_as_json() {
     let rest = |config: &Config| {
         format!(
             "{:?} {:?} {:?} {:?} {:?} {:?}",
-            config.authorization_server,
+            config.authorization_servers,
             config.cache,
             config.limits,
             config.allowed_origins,
@@ -181,4 +178,9 @@ fn a_missing_session_key_is_reported_with_the_rest() {
     let introspection = json!({"auth_method": "none", "cluster": "", "url": "x"});
     let config = with(least(), "authorization_server.introspection", introspection);
     assert_eq!(parse(&config).unwrap_err().lines().count(), 3);
+}
+
+/// The one authorization server.
+fn only(config: &Config) -> &AuthorizationServer {
+    config.authorization_servers.iter().next().unwrap()
 }
