@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::certificate::{CertificateBinding, Confirmation, Thumbprint};
 use crate::denial::Denial;
 use crate::introspection::Claims;
 use crate::servers::{ServerId, Servers};
@@ -46,10 +47,15 @@ pub(crate) enum Refusal {
     InsufficientScope,
     /// `nbf` has not come.
     NotYetValid,
-    /// `cnf` is present: it is not a plain bearer token.
+    /// It is a plain bearer token, where those are not taken.
+    NotBound,
+    /// `cnf` is present, and nothing that is checked here: it is not a plain
+    /// bearer token.
     SenderConstrained,
     /// `aud` is missing or names others.
     WrongAudience,
+    /// It is bound to a certificate that the client has not.
+    WrongCertificate,
     /// `iss` is another issuer.
     WrongIssuer,
     /// `token_type` is another type.
@@ -64,6 +70,8 @@ pub(crate) struct Requirement {
     /// Whether an answer without `aud` will do, because the authorization
     /// server answers `active: false` for tokens of other servers.
     pub(crate) audience_checked_by_authorization_server: bool,
+    /// What is made of tokens that are bound to a certificate, and of others.
+    pub(crate) certificates: CertificateBinding,
     /// Scopes, all of which the token has to have.
     pub(crate) scopes: Vec<RequiredScope>,
 }
@@ -83,6 +91,7 @@ impl Requirement {
     pub(crate) fn judge(
         &self,
         claims: &Claims,
+        certificate: Option<Thumbprint>,
         issuer: &str,
         skew: Duration,
         now: Now,
@@ -104,9 +113,7 @@ impl Requirement {
         {
             return Err(Refusal::WrongTokenType);
         }
-        if claims.sender_constrained {
-            return Err(Refusal::SenderConstrained);
-        }
+        self.is_sender(claims.confirmation, certificate)?;
         if !self.is_audience(claims) {
             return Err(Refusal::WrongAudience);
         }
@@ -118,6 +125,29 @@ impl Requirement {
             return Err(Refusal::InsufficientScope);
         }
         Ok(Verified::assertion())
+    }
+
+    /// Whether the token is in the hands that it is for (RFC 8705 section 3).
+    fn is_sender(
+        &self,
+        confirmation: Confirmation,
+        certificate: Option<Thumbprint>,
+    ) -> Result<(), Refusal> {
+        match (self.certificates, confirmation) {
+            (CertificateBinding::Refused | CertificateBinding::Accepted, Confirmation::Bearer) => {
+                Ok(())
+            }
+            (CertificateBinding::Required, Confirmation::Bearer) => Err(Refusal::NotBound),
+            (
+                CertificateBinding::Accepted | CertificateBinding::Required,
+                Confirmation::Certificate(bound),
+            ) => match certificate {
+                Some(shown) if shown == bound => Ok(()),
+                Some(_) | None => Err(Refusal::WrongCertificate),
+            },
+            (CertificateBinding::Refused, Confirmation::Certificate(_))
+            | (_, Confirmation::Other) => Err(Refusal::SenderConstrained),
+        }
     }
 
     fn is_audience(&self, claims: &Claims) -> bool {
@@ -169,6 +199,7 @@ mod tests {
         Requirement {
             audience: vec!["https://gw.example.com/mcp".into()],
             audience_checked_by_authorization_server: false,
+            certificates: CertificateBinding::Refused,
             scopes: vec![RequiredScope {
                 name: "mcp:read".into(),
                 satisfied_by: vec!["mcp:read".into(), "mcp:admin".into()],
@@ -187,7 +218,7 @@ mod tests {
 
     fn judge(requirement: &Requirement, claims: &Claims, at: u64) -> Option<Refusal> {
         requirement
-            .judge(claims, ISSUER, Duration::ZERO, Now::at_seconds(at))
+            .judge(claims, None, ISSUER, Duration::ZERO, Now::at_seconds(at))
             .err()
     }
 
@@ -227,7 +258,7 @@ mod tests {
         claims.not_before = Some(1_005.0);
         claims.expires = Some(996.0);
         let skew = Duration::from_secs(5);
-        let verdict = requirement().judge(&claims, ISSUER, skew, Now::at_seconds(1_000));
+        let verdict = requirement().judge(&claims, None, ISSUER, skew, Now::at_seconds(1_000));
         assert!(verdict.is_ok());
     }
 
@@ -283,9 +314,63 @@ mod tests {
             Some(Refusal::WrongTokenType)
         );
         assert_eq!(
-            refused(|c| c.sender_constrained = true),
+            refused(|c| c.confirmation = Confirmation::Other),
             Some(Refusal::SenderConstrained)
         );
+    }
+
+    /// RFC8705-3-a.
+    #[test]
+    fn a_bound_token_is_good_with_its_certificate() {
+        let of = |digit: &str| Thumbprint::from_hex(digit.repeat(64).as_bytes());
+        let bound = Confirmation::Certificate(of("a").unwrap());
+        let judged = |certificates, confirmation, shown| {
+            let requirement = Requirement {
+                certificates,
+                ..requirement()
+            };
+            let claims = Claims {
+                confirmation,
+                ..claims()
+            };
+            let now = Now::at_seconds(1_000);
+            let verdict = requirement.judge(&claims, shown, ISSUER, Duration::ZERO, now);
+            verdict.err()
+        };
+        let (off, on, all) = (
+            CertificateBinding::Refused,
+            CertificateBinding::Accepted,
+            CertificateBinding::Required,
+        );
+        for (how, confirmation, shown, refusal) in [
+            (off, bound, of("a"), Some(Refusal::SenderConstrained)),
+            (on, bound, of("a"), None),
+            (on, bound, of("b"), Some(Refusal::WrongCertificate)),
+            (on, bound, None, Some(Refusal::WrongCertificate)),
+            (on, Confirmation::Bearer, None, None),
+            (on, Confirmation::Bearer, of("b"), None),
+            (
+                on,
+                Confirmation::Other,
+                of("a"),
+                Some(Refusal::SenderConstrained),
+            ),
+            (all, bound, of("a"), None),
+            (all, bound, None, Some(Refusal::WrongCertificate)),
+            (all, Confirmation::Bearer, of("a"), Some(Refusal::NotBound)),
+            (
+                all,
+                Confirmation::Other,
+                of("a"),
+                Some(Refusal::SenderConstrained),
+            ),
+        ] {
+            assert_eq!(
+                judged(how, confirmation, shown),
+                refusal,
+                "{how:?} {confirmation:?}"
+            );
+        }
     }
 
     /// MCP-SCOPE-c, RFC7662-2.2-scope.

@@ -128,9 +128,11 @@ impl Denial {
             Self::Refused(refusal) => match refusal {
                 Refusal::Expired => "expired",
                 Refusal::InsufficientScope => "insufficient_scope",
+                Refusal::NotBound => "not_certificate_bound",
                 Refusal::NotYetValid => "not_yet_valid",
                 Refusal::SenderConstrained => "sender_constrained",
                 Refusal::WrongAudience => "wrong_audience",
+                Refusal::WrongCertificate => "wrong_certificate",
                 Refusal::WrongIssuer => "wrong_issuer",
                 Refusal::WrongTokenType => "wrong_token_type",
             },
@@ -195,9 +197,11 @@ impl Denial {
             | Self::UnknownIssuer
             | Self::Refused(
                 Refusal::Expired
+                | Refusal::NotBound
                 | Refusal::NotYetValid
                 | Refusal::SenderConstrained
                 | Refusal::WrongAudience
+                | Refusal::WrongCertificate
                 | Refusal::WrongIssuer
                 | Refusal::WrongTokenType,
             ) => return INVALID_TOKEN,

@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod calls;
+mod certificates;
 mod fetch;
 mod inject;
 mod issuers;
@@ -21,15 +22,16 @@ use crate::audit::{Context, Record, Source};
 use crate::bearer::{BearerToken, NoToken};
 use crate::cache::{Cache, Known};
 use crate::callout::Callout;
+use crate::certificate::Thumbprint;
 use crate::config::{AuditLog, Config, Role, Unlisted};
 use crate::credential::{Fetches, Key};
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::fields::Field;
-use crate::flight::{Flights, Waiter};
+use crate::flight::Flights;
 use crate::hash::Map;
 use crate::head::{Head, Method};
-use crate::introspection::{Claims, Trace};
+use crate::introspection::Claims;
 use crate::origin::{self, Origin};
 use crate::passage::{Forward, Plan};
 use crate::reply::LocalReply;
@@ -54,6 +56,8 @@ pub use live::{Answer, Task, TrailersStep, Wake};
 pub struct Guard {
     config: Rc<Config>,
     issuers: Vec<issuers::Issuer>,
+    /// Whether any server lets tokens in that are bound to a certificate.
+    binds: bool,
     sessions: Sessions,
     cache: Cache,
     flights: Flights,
@@ -70,6 +74,20 @@ pub struct Guard {
     bodies: calls::Bodies,
     /// Requests with a good token whose body is still to come.
     held: usize,
+}
+
+/// The head of a request, and what the host says with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its fields.
+    pub fields: &'a [Field],
+    /// The cluster of its route.
+    pub cluster: Option<&'a str>,
+    /// The certificate of the client at the other end of the connection, where
+    /// [`Guard::wants_certificate`] asked for it: the hex digits of its SHA-256.
+    pub certificate: Option<&'a [u8]>,
+    /// Whether the head is all there is of it.
+    pub ends: bool,
 }
 
 /// What to do with a request now.
@@ -154,6 +172,7 @@ impl Guard {
         let has_rules = config.servers.iter().any(|server| server.rules.is_some());
         Self {
             issuers: issuers::all(&config),
+            binds: certificates::any(&config),
             sessions: Sessions::new(&config.session_keys),
             cache: Cache::new(&config.cache, &config.limits),
             flights: Flights::default(),
@@ -175,7 +194,8 @@ impl Guard {
         &self.config
     }
 
-    /// The head of a request has come, for this cluster of Envoy's.
+    /// The head of a request has come, for this cluster of Envoy's, from a client
+    /// without a certificate.
     pub fn request(
         &mut self,
         id: StreamId,
@@ -183,20 +203,19 @@ impl Guard {
         cluster: Option<&str>,
         now: Now,
     ) -> Step {
-        self.arrived(id, fields, cluster, false, now)
+        let arrival = Arrival {
+            fields,
+            cluster,
+            certificate: None,
+            ends: false,
+        };
+        self.arrived(id, &arrival, now)
     }
 
-    /// The head of a request has come; with `ends` it is all there is of it.
-    pub fn arrived(
-        &mut self,
-        id: StreamId,
-        fields: &[Field],
-        cluster: Option<&str>,
-        ends: bool,
-        now: Now,
-    ) -> Step {
-        let head = Head::read(fields);
-        match self.decide(id, &head, cluster, ends, now) {
+    /// The head of a request has come.
+    pub fn arrived(&mut self, id: StreamId, arrival: &Arrival<'_>, now: Now) -> Step {
+        let head = Head::read(arrival.fields);
+        match self.decide(id, &head, arrival, now) {
             Ok(step) => step,
             Err(refused) => self.deny(&refused),
         }
@@ -207,11 +226,11 @@ impl Guard {
         &mut self,
         id: StreamId,
         head: &Head<'_>,
-        cluster: Option<&str>,
-        ends: bool,
+        arrival: &Arrival<'_>,
         now: Now,
     ) -> Result<Step, Box<Refused>> {
         let config = Rc::clone(&self.config);
+        let cluster = arrival.cluster;
         let foreign = || config.lets_alone(cluster);
         if let Some(reply) = config.documents.answer(head, foreign) {
             return Ok(self.serve("metadata", reply, None, head));
@@ -256,7 +275,7 @@ impl Guard {
         if self.streams.len() >= MAX_STREAMS {
             return Err(refuse(Denial::Overloaded));
         }
-        let call = calls::begin(server, head, ends, config.limits.body).map_err(refuse)?;
+        let call = calls::begin(server, head, arrival.ends, config.limits.body).map_err(refuse)?;
         let digest = self
             .digest(server, token)
             .map_err(|(denial, digest)| Box::new(early(denial).with(digest)))?;
@@ -268,6 +287,7 @@ impl Guard {
             let origin = origin.allowed();
             let mut plan = Plan::new(&config, (server_id, server), head, token, digest, origin);
             plan.call = call;
+            plan.certificate = arrival.certificate.and_then(Thumbprint::from_hex);
             plan
         };
         let stale = match self.cache.find(&digest, now) {
@@ -296,19 +316,8 @@ impl Guard {
         if !self.flights.may_ask(digest.issuer(), bounds, now) {
             return Err(refuse(Denial::Overloaded));
         }
-        self.tally.count(Count::Cache(Source::Miss.word()));
-        let plan = plan();
-        // A token that stands in other places may stand in these as well.
-        let trace = match plan.leak {
-            None => Trace::of(head.fields),
-            Some(_) => Trace::default(),
-        };
-        let secret = plan.token.clone();
-        self.flights
-            .begin(digest, secret, trace, stale, Waiter::Request(id), now);
-        self.streams.insert(id, Stream::Waiting(Box::new(plan)));
-        let ask = self.ask(digest, now);
-        ask.map(Step::Ask).ok_or_else(|| refuse(Denial::Internal))
+        let asked = self.ask_for(id, plan(), head.fields, stale, now);
+        asked.ok_or_else(|| refuse(Denial::Internal))
     }
 
     /// An active answer is known: the verdict on this request, now.
@@ -334,10 +343,13 @@ impl Guard {
             .zip(asked)
             .ok_or(Denial::Internal)
             .and_then(|(server, asked)| {
-                let verdict =
-                    server
-                        .requirement
-                        .judge(claims, &asked.issuer, config.clock_skew, now);
+                let verdict = server.requirement.judge(
+                    claims,
+                    plan.certificate,
+                    &asked.issuer,
+                    config.clock_skew,
+                    now,
+                );
                 calls::permit(server, plan.call.as_deref(), claims, verdict)
                     .map(|verified| (server, verified))
             })

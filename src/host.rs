@@ -95,6 +95,13 @@ pub(crate) fn cluster_name() -> Result<Option<String>, HostError> {
     }
 }
 
+/// The SHA-256 of the certificate that the client has shown in the handshake, in
+/// hex digits; none or empty where it has shown none.
+pub(crate) fn peer_certificate() -> Result<Option<Vec<u8>>, HostError> {
+    let path = vec!["connection", "sha256_peer_certificate_digest"];
+    Ok(hostcalls::get_property(path)?)
+}
+
 /// A filter state of another instance of this module.
 pub(crate) fn filter_state(key: &str) -> Result<Option<Vec<u8>>, HostError> {
     let key = format!("wasm.{key}");

@@ -12,7 +12,7 @@
 //!
 //! ```text
 //!  Envoy                 edge (wasm only)        core (bytes, configuration and time in; a step out)
-//!  request head ───────▶ worker::Worker::request
+//!  request head ───────▶ worker::Worker::request     with the client's certificate, where one is asked for
 //!                        host::fields, cluster ─▶ Guard::request
 //!                                                  Head::read            one pass over the fields
 //!                                                  Documents::answer     metadata: exact URLs, no token
@@ -88,6 +88,7 @@
 //! | --- | --- |
 //! | `BearerToken` | exactly one `Authorization` with exactly one token68 of at most 8 KiB |
 //! | `TokenDigest` | what is stored in place of a token: SHA-256 over endpoint, client and token; and who is asked about it |
+//! | `Confirmation` | what the token is bound to: nothing, a certificate, or something that nobody here can check |
 //! | `Claims` | an active answer, with the types that RFC 7662 gives its members |
 //! | `Verified` | a positive verdict, for this server, at this moment; made by `Requirement::judge` and, at an injector, by the verifier's mark |
 //! | `Held` | a credential that a token endpoint has issued: a Bearer token, not the client's own |
@@ -131,19 +132,21 @@
 //! come back with a credential of the upstream's; it cannot take another's
 //! session; it makes nothing grow past its bound, splits no header, and writes
 //! no line of a log or name of a metric; it cannot tell from an answer why a
-//! token is bad. Left: what is in a body, its own token in its hands until it
-//! is revoked and `cache.ttl` is over, and load below the bounds, for which
-//! Envoy has rate limits.
+//! token is bad; it cannot use a token that is bound to a certificate which it
+//! has not shown on this very connection. Left: what is in a body, its own token
+//! in its hands until it is revoked and `cache.ttl` is over, and load below the
+//! bounds, for which Envoy has rate limits.
 //!
 //! **The authorization server** is believed about tokens: who says `active`
 //! there lets in. Kept: it is asked only over the cluster that is configured;
 //! an answer that is slow, large, malformed or says two things lets nobody in
 //! and is not kept; its words reach the client in no form but `Retry-After`,
 //! and its claims reach the upstream only where `identity_headers` asks for
-//! them, cleaned; it learns no more of a request than token and trace; of
-//! several, none is shown a token that names another, or can speak for one. Left: a
-//! wrong `active: true`; where `audience_checked_by_authorization_server` is
-//! set, a missing audience; and that the cluster's TLS is told whom to expect.
+//! them, cleaned; it learns no more of a request than token and trace; where
+//! several count, none is shown a token that names another, and each speaks for
+//! its own tokens only. Left: a wrong `active: true`; where
+//! `audience_checked_by_authorization_server` is set, a missing audience; and
+//! that the cluster's TLS is told whom to expect.
 //!
 //! **A token endpoint** is believed about the credential that it issues. Kept: it
 //! gets a client's token only where `token_exchange` is configured, over that
@@ -199,7 +202,6 @@
 //! | a forged token collided with a 32-bit cache key | the key is a whole SHA-256 |
 //! | the cache kept tokens, without a bound | digests, bounded by entries and bytes |
 //! | two authorization servers shared a cache | endpoint, client and authorization server are in the digest, and each configuration has its own cache |
-//! | one authorization server was shown the tokens of another | `AuthorizationServers::choose` names one, and only that one is asked; its answer is judged by its own issuer |
 //! | metadata and challenges were built from `Host` | both are written when the configuration is read |
 //! | the upstream's own challenge sent clients to the wrong authorization server | `response::edits` drops it; 401 and 407 become 502 |
 //! | mirrors and re-routed requests got another cluster's credential | roles `verifier` and `injector`; in the role `gateway` the cluster that was used is compared |
@@ -215,6 +217,7 @@ mod bearer;
 mod cache;
 mod call;
 mod callout;
+mod certificate;
 mod client_auth;
 mod config;
 mod credential;
@@ -255,7 +258,7 @@ pub use callout::Callout;
 pub use config::{Config, ConfigErrors, Problem};
 pub use fields::Field;
 pub use flight::CallId;
-pub use guard::{Answer, Ask, Audit, BodyStep, Guard, Step, Task, TrailersStep, Wake};
+pub use guard::{Answer, Arrival, Ask, Audit, BodyStep, Guard, Step, Task, TrailersStep, Wake};
 pub use introspection::Reply;
 pub use passage::Forward;
 pub use reply::LocalReply;

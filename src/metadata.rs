@@ -1,5 +1,6 @@
 //! Protected resource metadata (RFC 9728), from the configuration alone.
 
+use crate::certificate::CertificateBinding;
 use crate::config::{Resource, Server};
 use crate::head::{Head, Method};
 use crate::issuers::AuthorizationServers;
@@ -170,6 +171,12 @@ fn body(issuers: &AuthorizationServers, server: &Server) -> String {
         quote(&mut body, &scope.name);
         before = ",";
     }
-    body.push_str(if before == "," { "]}" } else { "}" });
+    if before == "," {
+        body.push(']');
+    }
+    if server.requirement.certificates != CertificateBinding::Refused {
+        body.push_str(r#","tls_client_certificate_bound_access_tokens":true"#);
+    }
+    body.push('}');
     body
 }

@@ -40,14 +40,8 @@ impl Metrics {
         let mut counts: Vec<Count> = caches.map(|one| Count::Cache(one.word())).into();
         counts.extend(Place::ALL.map(|place| Count::Leak(place.word())));
         counts.extend(Cause::ALL.map(|cause| Count::Introspection(cause.word())));
-        if config
-            .authorization_server
-            .introspection
-            .auth
-            .credentials
-            .len()
-            > 1
-        {
+        let mut servers = config.authorization_servers.iter();
+        if servers.any(|server| server.introspection.auth.credentials.len() > 1) {
             counts.push(Count::Introspection(SECRET_REFUSED));
         }
         let mismatch = Denial::ClusterMismatch.word();

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::access::Verified;
 use crate::audit::Context;
 use crate::call::Call;
+use crate::certificate::Thumbprint;
 use crate::config::{Config, Role, Server};
 use crate::credential::Held;
 use crate::denial::Denial;
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) origin: Option<String>,
     /// What it opens.
     pub(crate) kind: Kind,
+    /// The certificate of the client that sent it, where it is asked for.
+    pub(crate) certificate: Option<Thumbprint>,
     /// What the audit record says of it.
     pub(crate) context: Context,
     /// Where the token stands besides its place.
@@ -110,6 +113,7 @@ impl Plan {
             digest,
             origin: origin.map(str::to_owned),
             kind: Kind::of(head),
+            certificate: None,
             context: Context::of(head, &search),
             leak: leak(head, server, &search),
             call: None,

@@ -12,7 +12,7 @@ use proxy_wasm::types::{Action, MapType};
 use crate::config::Config;
 use crate::fields::Field;
 use crate::flight::CallId;
-use crate::guard::{Answer, Ask, Audit, BodyStep, Guard, Step, Task, TrailersStep};
+use crate::guard::{Answer, Arrival, Ask, Audit, BodyStep, Guard, Step, Task, TrailersStep};
 use crate::host::{self, Clock, HostError};
 use crate::introspection::Reply;
 use crate::metrics::Metrics;
@@ -80,7 +80,19 @@ impl Worker {
             self.tell(|guard| guard.inject(stream, &fields, cluster, mark, now))?
         } else {
             let now = self.now()?;
-            self.tell(|guard| guard.arrived(stream, &fields, cluster.as_deref(), end, now))?
+            let cluster = cluster.as_deref();
+            let certificate = if self.tell(|guard| guard.wants_certificate(&fields, cluster))? {
+                host::peer_certificate()?
+            } else {
+                None
+            };
+            let arrival = Arrival {
+                fields: &fields,
+                cluster,
+                certificate: certificate.as_deref(),
+                ends: end,
+            };
+            self.tell(|guard| guard.arrived(stream, &arrival, now))?
         };
         match step {
             Step::Ask(ask) => {

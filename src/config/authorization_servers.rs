@@ -148,7 +148,7 @@ impl Known<'_> {
             );
             return None;
         }
-        let names = each(&items, reader, |text| Ok::<_, &str>(text))?;
+        let names = each(&items, reader, Ok::<_, &str>)?;
         let known = self.names.as_ref()?;
         let mut chosen: Vec<IssuerId> = Vec::new();
         let mut complete = true;

@@ -220,6 +220,23 @@ impl<'a> Node<'a> {
         value
     }
 
+    /// `true`, `false` or one of these words.
+    pub(super) fn boolean_or<T: Copy>(
+        &self,
+        reader: &mut Reader<'_>,
+        boolean: fn(bool) -> T,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        reader.ask(&self.path, || Asked::Boolean);
+        match self.json.as_bool() {
+            Some(value) => {
+                reader.ask(&self.path, || Asked::words(words));
+                Some(boolean(value))
+            }
+            None => self.word(reader, words),
+        }
+    }
+
     /// A number, or nothing; the caller reports.
     pub(super) fn number(&self) -> Option<f64> {
         self.json.as_f64()

@@ -8,6 +8,7 @@ use super::scope::{self, Implications};
 use super::uri;
 use super::{Resource, Role, Server, credential};
 use crate::access::{Requirement, normal_form};
+use crate::certificate::CertificateBinding;
 use crate::denial::Challenges;
 use crate::fields::{BUILT_IN_STRIP, NameSet};
 use crate::metadata;
@@ -90,6 +91,12 @@ fn server(
         reader,
         Node::boolean,
     );
+    let certificates = members.or(
+        "certificate_bound_tokens",
+        CertificateBinding::Refused,
+        reader,
+        |node, reader| node.boolean_or(reader, accepted, BINDINGS),
+    );
     let scopes = members.or("required_scopes", Vec::new(), reader, |node, reader| {
         node.strings(reader, scope::required)
     });
@@ -122,6 +129,7 @@ fn server(
         requirement: Requirement {
             audience: audience?.unwrap_or_else(|| vec![normal_form(&resource.uri)]),
             audience_checked_by_authorization_server: elsewhere?,
+            certificates: certificates?,
             scopes: scopes
                 .iter()
                 .map(|name| common.implications.requirement(name.clone()))
@@ -185,6 +193,18 @@ fn challenges(resource: &Resource, scopes: &[String]) -> Challenges {
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
     Challenges::new(&metadata::url(resource), &scopes)
 }
+
+/// What `certificate_bound_tokens` is without a word.
+fn accepted(value: bool) -> CertificateBinding {
+    if value {
+        CertificateBinding::Accepted
+    } else {
+        CertificateBinding::Refused
+    }
+}
+
+/// `certificate_bound_tokens`.
+const BINDINGS: &[(&str, CertificateBinding)] = &[("required", CertificateBinding::Required)];
 
 /// Servers in a configuration.
 const MOST_SERVERS: usize = 1_000;

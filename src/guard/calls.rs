@@ -18,6 +18,7 @@ use super::{ALLOWED, Audit, Guard, Refused, Step, Verdict};
 use crate::access::{Refusal, Verified};
 use crate::audit::{Context, Record};
 use crate::call::{Call, Id};
+use crate::certificate::Thumbprint;
 use crate::config::Server;
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
@@ -74,6 +75,8 @@ pub(crate) struct Held {
     verdict: Verdict,
     /// On the steady clock.
     since: u64,
+    /// The certificate of the client, where it counts.
+    certificate: Option<Thumbprint>,
 }
 
 /// Begins to read the body, at a server with rules; with `ends` there is none.
@@ -279,7 +282,7 @@ impl Guard {
         let judged = judged.and_then(|(held, server)| {
             let claims = &held.verdict.claims;
             let digest = open.caller.as_ref().map(|caller| &caller.digest);
-            let judged = self.judge(server, digest, claims, now)?;
+            let judged = self.judge(server, digest, held.certificate, claims, now)?;
             permit(server, call.as_deref(), claims, judged).map(|_| server)
         });
         let denial = match judged {
@@ -321,13 +324,14 @@ impl Guard {
         &self,
         server: &Server,
         digest: Option<&TokenDigest>,
+        certificate: Option<Thumbprint>,
         claims: &Claims,
         now: Now,
     ) -> Result<Result<Verified, Refusal>, Denial> {
         let asked = digest.and_then(|digest| self.config.authorization_servers.of(digest));
         let issuer = &asked.ok_or(Denial::Internal)?.issuer;
         let requirement = &server.requirement;
-        Ok(requirement.judge(claims, issuer, self.config.clock_skew, now))
+        Ok(requirement.judge(claims, certificate, issuer, self.config.clock_skew, now))
     }
 
     /// The token is found active, and the body is still to come.
@@ -343,7 +347,13 @@ impl Guard {
             return Err(Box::new(Refused::judged(Denial::Internal, plan, &verdict)));
         };
         let goes_first = self.bodies == Bodies::AfterHead;
-        let judged = self.judge(server, Some(&plan.digest), &verdict.claims, now);
+        let judged = self.judge(
+            server,
+            Some(&plan.digest),
+            plan.certificate,
+            &verdict.claims,
+            now,
+        );
         let denial = match judged {
             Ok(Ok(verified)) if goes_first => {
                 return self.release(id, plan, verdict, verified, now);
@@ -359,8 +369,11 @@ impl Guard {
             return Err(Box::new(Refused::judged(denial, plan, &verdict)));
         }
         if let Some(call) = &mut plan.call {
-            let since = now.steady_ms;
-            call.held = Some(Held { verdict, since });
+            call.held = Some(Held {
+                verdict,
+                since: now.steady_ms,
+                certificate: plan.certificate,
+            });
             self.held = self.held.saturating_add(1);
         }
         self.streams.insert(id, Stream::Waiting(Box::new(plan)));
@@ -411,9 +424,12 @@ impl Guard {
         });
         // It is decided when the body has come, and counted then.
         audit.log = None;
-        let since = now.steady_ms;
         if let Some(call) = &mut plan.call {
-            call.held = Some(Held { verdict, since });
+            call.held = Some(Held {
+                verdict,
+                since: now.steady_ms,
+                certificate: plan.certificate,
+            });
         }
         let open = Open::new(plan, claims, &config.cache, now);
         self.streams.insert(id, Stream::Open(Box::new(open)));
@@ -430,7 +446,13 @@ impl Guard {
         let config = Rc::clone(&self.config);
         let server = config.servers.server(plan.server);
         let judged = server.ok_or(Denial::Internal).and_then(|server| {
-            let judged = self.judge(server, Some(&plan.digest), &verdict.claims, now)?;
+            let judged = self.judge(
+                server,
+                Some(&plan.digest),
+                plan.certificate,
+                &verdict.claims,
+                now,
+            )?;
             judged.map_err(Denial::Refused)
         });
         let step = match judged {

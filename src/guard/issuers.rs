@@ -2,13 +2,20 @@
 
 use std::rc::Rc;
 
-use super::Guard;
+use super::{Guard, Step};
+use crate::audit::Source;
 use crate::client_auth::Authenticator;
 use crate::config::{AuthorizationServer, Config, Server};
 use crate::denial::Denial;
 use crate::digest::{Digester, TokenDigest};
-use crate::flight::Bounds;
+use crate::fields::Field;
+use crate::flight::{Bounds, Waiter};
+use crate::introspection::{Claims, Trace};
 use crate::issuers::IssuerId;
+use crate::passage::Plan;
+use crate::stream::{Stream, StreamId};
+use crate::tally::Count;
+use crate::time::Now;
 
 /// One authorization server, as a worker knows it.
 #[derive(Debug)]
@@ -76,6 +83,29 @@ impl Guard {
         self.issuers
             .get(digest.issuer().place())
             .is_some_and(|issuer| issuer.own.contains(digest))
+    }
+
+    /// The call about a token of which nothing is known, for a request that
+    /// waits for it.
+    pub(super) fn ask_for(
+        &mut self,
+        id: StreamId,
+        plan: Plan,
+        fields: &[Field],
+        stale: Option<Rc<Claims>>,
+        now: Now,
+    ) -> Option<Step> {
+        self.tally.count(Count::Cache(Source::Miss.word()));
+        let digest = plan.digest;
+        // A token that stands in other places may stand in these as well.
+        let trace = match plan.leak {
+            None => Trace::of(fields),
+            Some(_) => Trace::default(),
+        };
+        let (secret, who) = (plan.token.clone(), Waiter::Request(id));
+        self.flights.begin(digest, secret, trace, stale, who, now);
+        self.streams.insert(id, Stream::Waiting(Box::new(plan)));
+        self.ask(digest, now).map(Step::Ask)
     }
 
     /// What of this worker's bounds is left to questions about tokens.

@@ -92,7 +92,6 @@ impl Guard {
         let mut source = None;
         let result = match answer {
             Ok(Introspection::Active(claims)) => {
-                let claims = Rc::new(claims);
                 let kept = self.cache.keep_active(digest, &claims, now);
                 self.count_kept(kept);
                 Ok(claims)

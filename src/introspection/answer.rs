@@ -1,6 +1,9 @@
 //! What an introspection answer says (RFC 7662 section 2.2).
 
+use std::rc::Rc;
+
 use crate::access::normal_form;
+use crate::certificate::Confirmation;
 use crate::denial::RETRY_AFTER;
 use crate::fields::trim;
 use crate::json::{self, Json};
@@ -32,7 +35,7 @@ pub enum Reply<'a> {
 #[derive(Debug)]
 pub(crate) enum Introspection {
     /// It is live, and this is what it says.
-    Active(Claims),
+    Active(Rc<Claims>),
     /// It is not.
     Inactive,
 }
@@ -124,8 +127,8 @@ pub(crate) struct Claims {
     pub(crate) issuer: Option<Box<str>>,
     /// `token_type`; empty, which is no type, where it is of a wrong type.
     pub(crate) token_type: Option<Box<str>>,
-    /// Whether `cnf` is there.
-    pub(crate) sender_constrained: bool,
+    /// `cnf`: what the token is bound to.
+    pub(crate) confirmation: Confirmation,
     /// `sub`.
     pub(crate) subject: Option<Box<str>>,
     /// `client_id`.
@@ -190,7 +193,7 @@ impl Claims {
             not_before: number("nbf")?,
             issuer: pinned("iss"),
             token_type: pinned("token_type"),
-            sender_constrained: !matches!(answer.get("cnf"), None | Some(Json::Null)),
+            confirmation: Confirmation::read(answer.get("cnf")),
             subject: text("sub"),
             client_id: text("client_id"),
             token_id: text("jti"),
@@ -269,7 +272,7 @@ impl Introspection {
         }
         match answer.get("active").and_then(Json::as_bool) {
             Some(true) => match Claims::read(&answer, identity, token) {
-                Some(claims) => Ok(Self::Active(claims)),
+                Some(claims) => Ok(Self::Active(Rc::new(claims))),
                 None => Err(Cause::Malformed.into()),
             },
             Some(false) => Ok(Self::Inactive),

@@ -60,6 +60,9 @@ pub enum Over<'a> {
     Tcp,
     /// TLS, to a server that has this certificate.
     Tls(&'a Certificate),
+    /// TLS, to a server that has the first certificate, as a client that has the
+    /// second.
+    Mutual(&'a Certificate, &'a Certificate),
 }
 
 /// Sends one request on a connection of its own.
@@ -82,9 +85,19 @@ pub fn send_over(
 ) -> io::Result<Response> {
     match (protocol, over) {
         (Protocol::Http1, Over::Tcp) => exchange(Http1::connect(to)?, request),
-        (Protocol::Http1, Over::Tls(server)) => exchange(Http1::connect_tls(to, server)?, request),
+        (Protocol::Http1, Over::Tls(server)) => {
+            exchange(Http1::connect_tls(to, server, None)?, request)
+        }
+        (Protocol::Http1, Over::Mutual(server, own)) => {
+            exchange(Http1::connect_tls(to, server, Some(own))?, request)
+        }
         (Protocol::Http2, Over::Tcp) => Http2::connect(to)?.exchange(request),
-        (Protocol::Http2, Over::Tls(server)) => Http2::connect_tls(to, server)?.exchange(request),
+        (Protocol::Http2, Over::Tls(server)) => {
+            Http2::connect_tls(to, server, None)?.exchange(request)
+        }
+        (Protocol::Http2, Over::Mutual(server, own)) => {
+            Http2::connect_tls(to, server, Some(own))?.exchange(request)
+        }
     }
 }
 

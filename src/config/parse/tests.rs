@@ -132,6 +132,7 @@ fn several() -> Value {
             },
             "linear": {
                 "resource": "https://gateway.example.com/linear/mcp",
+                "certificate_bound_tokens": true,
                 "authorization_servers": "corp"
             }
         }

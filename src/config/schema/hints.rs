@@ -29,28 +29,6 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
             json!({"pattern": "^[a-z][a-z0-9+.-]*://[^*/?#@\\s]+$"}),
         ),
         (
-            "authorization_server.issuer",
-            "The issuer identifier: in the metadata, and compared with `iss` when the answer \
-             has one. https, or http on loopback.",
-            url_without_query(),
-        ),
-        (
-            "authorization_server.token_prefix",
-            "How all opaque tokens of this authorization server begin, and no other's: at a \
-             server with several it is asked about those, and about no others that are no JWT.",
-            json!({"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9._~+/-]+$"}),
-        ),
-        (
-            "authorization_servers",
-            "In place of authorization_server: several, by name. Each token is shown to one of \
-             them only.",
-            json!({
-                "minProperties": 1,
-                "maxProperties": 16,
-                "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,64}$"},
-            }),
-        ),
-        (
             "identity_headers",
             "Header to set, and the claim of the answer to set it from. These headers are \
              always cleared first.",
@@ -124,7 +102,7 @@ pub(super) fn all() -> BTreeMap<&'static str, (&'static str, Value)> {
         .chain(credential::SENTENCES)
         .map(|(path, sentence)| (*path, (*sentence, json!({}))));
     let with = with.into_iter().chain(rules()).chain(credential::with());
-    let with = with.chain(introspection());
+    let with = with.chain(introspection()).chain(issuers());
     plain.chain(with.map(keyed)).collect()
 }
 
@@ -220,6 +198,34 @@ fn introspection() -> [(&'static str, &'static str, Value); 7] {
             "authorization_server.introspection.url",
             "The introspection endpoint (RFC 7662). https, or http on loopback.",
             url(),
+        ),
+    ]
+}
+
+/// The hints on authorization servers.
+fn issuers() -> [(&'static str, &'static str, Value); 3] {
+    [
+        (
+            "authorization_server.issuer",
+            "The issuer identifier: in the metadata, and compared with `iss` when the answer \
+             has one. https, or http on loopback.",
+            url_without_query(),
+        ),
+        (
+            "authorization_server.token_prefix",
+            "How all opaque tokens of this authorization server begin, and no other's: at a \
+             server with several it is asked about those, and about no others that are no JWT.",
+            json!({"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9._~+/-]+$"}),
+        ),
+        (
+            "authorization_servers",
+            "In place of authorization_server: several, by name. Each token is shown to one of \
+             them only.",
+            json!({
+                "minProperties": 1,
+                "maxProperties": 16,
+                "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,64}$"},
+            }),
         ),
     ]
 }
@@ -323,6 +329,12 @@ const SENTENCES: &[(&str, &str)] = &[
         "servers.*.audience_checked_by_authorization_server",
         "true accepts answers without `aud`: only where the authorization server answers \
          inactive for tokens of others. Default: false.",
+    ),
+    (
+        "servers.*.certificate_bound_tokens",
+        "Tokens that are bound to a client certificate (RFC 8705): false refuses them, which is \
+         the default; true lets them in with that certificate on the connection; \"required\" \
+         lets no others in.",
     ),
     ("servers.*.default_headers.*", "The value of the header."),
     (

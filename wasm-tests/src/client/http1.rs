@@ -70,12 +70,17 @@ impl Http1 {
 }
 
 impl Http1<Tls> {
-    /// A new connection, encrypted, to a server that has this certificate.
+    /// A new connection, encrypted, to a server that has this certificate, with
+    /// one of its own or without.
     ///
     /// # Errors
     /// When there is none to be had.
-    pub fn connect_tls(to: SocketAddr, certificate: &Certificate) -> io::Result<Self> {
-        let trust = certificate.trust(b"http/1.1");
+    pub fn connect_tls(
+        to: SocketAddr,
+        certificate: &Certificate,
+        own: Option<&Certificate>,
+    ) -> io::Result<Self> {
+        let trust = certificate.trust(b"http/1.1", own);
         let connection = ClientConnection::new(trust, Certificate::server_name());
         Ok(Self {
             stream: StreamOwned::new(connection.map_err(io::Error::other)?, socket(to)?),

@@ -45,12 +45,17 @@ impl Http2 {
         })
     }
 
-    /// A new connection, encrypted, to a server that has this certificate.
+    /// A new connection, encrypted, to a server that has this certificate, with
+    /// one of its own or without.
     ///
     /// # Errors
     /// When there is none to be had.
-    pub fn connect_tls(to: SocketAddr, certificate: &Certificate) -> io::Result<Self> {
-        let connector = TlsConnector::from(certificate.trust(b"h2"));
+    pub fn connect_tls(
+        to: SocketAddr,
+        certificate: &Certificate,
+        own: Option<&Certificate>,
+    ) -> io::Result<Self> {
+        let connector = TlsConnector::from(certificate.trust(b"h2", own));
         block(PATIENCE, async {
             let name = Certificate::server_name();
             let stream = connector.connect(name, socket(to).await?).await?;

@@ -158,10 +158,18 @@ impl Bench {
     /// # Panics
     /// When there is no response.
     pub fn send(&self, protocol: Protocol, request: &Request) -> Response {
+        self.send_over(Over::Tcp, protocol, request)
+    }
+
+    /// As [`Bench::send`], over TCP or TLS.
+    ///
+    /// # Panics
+    /// When there is no response.
+    pub fn send_over(&self, over: Over<'_>, protocol: Protocol, request: &Request) -> Response {
         if let Some(sent) = &self.sent {
             sent.note(request);
         }
-        let sent = client::send(self.envoy.address(), protocol, request);
+        let sent = client::send_over(self.envoy.address(), over, protocol, request);
         sent.unwrap_or_else(|error| panic!("no response: {error}"))
     }
 
@@ -201,8 +209,8 @@ impl Bench {
         let run = match (over, protocol) {
             (Over::Tcp, Protocol::Http1) => '1',
             (Over::Tcp, Protocol::Http2) => '2',
-            (Over::Tls(_), Protocol::Http1) => '3',
-            (Over::Tls(_), Protocol::Http2) => '4',
+            (Over::Tls(_) | Over::Mutual(..), Protocol::Http1) => '3',
+            (Over::Tls(_) | Over::Mutual(..), Protocol::Http2) => '4',
         };
         let mut vars = scenario.vars_of_run(run);
         let mut found = Vec::new();

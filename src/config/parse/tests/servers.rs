@@ -1,6 +1,7 @@
 //! Servers, their clusters and what tokens need there; URLs and origins.
 
 use super::*;
+use crate::certificate::CertificateBinding;
 
 /// RFC6750-3-d, MCP-SCOPE-e.
 #[test]
@@ -229,4 +230,17 @@ fn authorization_is_set_once() {
     );
     let error = refuses("servers", server(json!({"authorization": "Bearer x"})));
     assert!(error.starts_with("servers.a.default_headers: "), "{error}");
+}
+
+#[test]
+fn bound_tokens_are_refused_unless_it_says_otherwise() {
+    let at = "servers.github.certificate_bound_tokens";
+    let read = |config: Config| github(&config).requirement.certificates;
+    assert_eq!(read(parse(&least()).unwrap()), CertificateBinding::Refused);
+    assert_eq!(read(accepts(at, false)), CertificateBinding::Refused);
+    assert_eq!(read(accepts(at, true)), CertificateBinding::Accepted);
+    assert_eq!(read(accepts(at, "required")), CertificateBinding::Required);
+    for wrong in [json!("true"), json!(1), json!(null), json!(["required"])] {
+        refuses(at, wrong);
+    }
 }
