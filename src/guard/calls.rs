@@ -188,7 +188,7 @@ impl Guard {
             Stream::Open(open) => open.call.as_deref(),
             Stream::Ignored => None,
         };
-        call.filter(|call| !call.is_done()).map(|call| call.read())
+        call.filter(|call| !call.is_done()).map(Call::read)
     }
 
     /// More of the body has come, and with `end` its end.

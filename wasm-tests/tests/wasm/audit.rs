@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use mcp_token_guard_tests::host::{Host, Request, Status, StreamId};
+use mcp_token_guard_tests::host::{Answer, Host, Request, Status, StreamId};
 use mcp_token_guard_tests::module::project;
 use mcp_token_guard_tests::scenario::{Reach, base, scenarios};
 use serde_json::{Value, json};
@@ -221,6 +221,43 @@ fn the_rest(records: &mut Records) {
     let record = records.of(&host, stream, AUDIT).expect("a record");
     assert_eq!(record["outcome"], "credential_unavailable");
     assert_eq!(record["sub"], "user-1");
+
+    let mut configuration = base();
+    configuration["servers"]["github"]["certificate_bound_tokens"] = json!("required");
+    let mut host = host_with(&configuration);
+    let thumbprint = "A".repeat(43);
+    let bound = json!({"active": true, "aud": "https://gateway.example.com/github/mcp",
+        "scope": "mcp:read", "cnf": {"x5t#S256": thumbprint}});
+    for (token, answer, outcome) in [
+        ("plain", good(&host), "not_certificate_bound"),
+        (
+            "bound",
+            Answer::json(200, bound.to_string()),
+            "wrong_certificate",
+        ),
+    ] {
+        let stream = host.request(request(token).undecided());
+        answer_all(&mut host, &answer);
+        assert_eq!(records.outcome(&host, stream), outcome);
+    }
+
+    let mut configuration = base();
+    let one = configuration["authorization_server"].take();
+    let members = configuration.as_object_mut().expect("an object");
+    members.remove("authorization_server");
+    let mut other = one.clone();
+    other["issuer"] = json!("https://other.example");
+    configuration["authorization_servers"] = json!({"one": one, "other": other});
+    configuration["session_key"] = json!("a-key-for-sessions-of-both");
+    let servers = configuration["servers"].as_object_mut().expect("servers");
+    for server in servers.values_mut() {
+        server["authorization_servers"] = json!(["one", "other"]);
+    }
+    let mut host = host_with(&configuration);
+    // {"alg":"none"}, {"iss":"https://third.example"}
+    let foreign = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3RoaXJkLmV4YW1wbGUifQ.c2ln";
+    let stream = host.request(request(foreign));
+    assert_eq!(records.outcome(&host, stream), "unknown_issuer");
 
     let mut host = self::host();
     host.fail("proxy_get_property", 0, Status::InternalFailure);
