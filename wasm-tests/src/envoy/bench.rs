@@ -232,8 +232,9 @@ impl Bench {
             self.late = matches!(step.expect.upstream, Upstream::NoToken);
             self.authorization_server.take();
             let mut request = vars.request(&step.request);
+            let mark = format!("{} {run} {number}", scenario.name);
             if late {
-                request = request.header(AFTER, scenario.name);
+                request = request.header(AFTER, &*mark);
             }
             let sent = client::send_over(self.envoy.address(), over, protocol, &request);
             let seen = match sent {
@@ -241,7 +242,7 @@ impl Bench {
                     let mut seen = self.observed(response);
                     if late {
                         seen.upstream
-                            .retain(|one| has_token(one) || comes_after(one));
+                            .retain(|one| has_token(one) || has_mark(one, &mark));
                     }
                     seen
                 }
@@ -287,9 +288,9 @@ impl Drop for Bench {
 /// upstream: that may get there first.
 const AFTER: &str = "x-after-a-refusal";
 
-fn comes_after(message: &Message) -> bool {
-    let mut names = message.headers.iter().map(|(name, _)| name);
-    names.any(|name| name == AFTER.as_bytes())
+fn has_mark(message: &Message, mark: &str) -> bool {
+    let mut fields = message.headers.iter();
+    fields.any(|(name, value)| name == AFTER.as_bytes() && value == mark.as_bytes())
 }
 
 /// Whether a message has the token of any scenario in it.
