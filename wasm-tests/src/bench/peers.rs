@@ -37,6 +37,8 @@ pub(super) struct Peers {
     pub(super) strict: Server,
     /// Authorization servers (RFC 7662), near and far.
     pub(super) introspection: [Server; 2],
+    /// A token endpoint, which issues the upstream's credential.
+    pub(super) tokens: Server,
     /// Servers for `ext_authz` by HTTP, near and far.
     pub(super) http_check: [Server; 2],
     /// The same by gRPC, near.
@@ -53,6 +55,15 @@ impl Peers {
                     && memmem::find(head, b"client-").is_none()
             })?,
             introspection: [introspection(Duration::ZERO)?, introspection(FAR)?],
+            tokens: {
+                let issued = json!({
+                    "access_token": CREDENTIAL,
+                    "token_type": "Bearer",
+                    "expires_in": 3_600,
+                });
+                let issued = json_reply("200 OK", &[], &issued);
+                Server::http(move |_| issued.clone())?
+            },
             http_check: [http_check(Duration::ZERO)?, http_check(FAR)?],
             grpc_check: Server::grpc(Grant {
                 needle: format!("Bearer {GOOD}").into_bytes(),

@@ -9,7 +9,7 @@ use super::filters;
 use super::jwt;
 use super::peers::{Peers, STREAM, token};
 use crate::client::Protocol;
-use crate::envoy::pieces::{cluster, route, upstream_filters};
+use crate::envoy::pieces::{cluster, route, stopping_iteration, upstream_filters};
 use crate::envoy::{Envoy, Setup};
 
 /// Connections of the client, as in the measurements that the project began
@@ -195,6 +195,8 @@ impl Lineup {
             200,
         )?;
 
+        lineup.more(peers, &opaque)?;
+
         let injector = with(&|c| c["role"] = "injector".into());
         let mut roles = strict().filter(with(&|c| c["role"] = "verifier".into()));
         upstream_filters(&mut roles.clusters[0], &[injector]);
@@ -206,6 +208,59 @@ impl Lineup {
             200,
         )?;
         Ok(lineup)
+    }
+
+    /// The guard with what the sample leaves off, one thing at a time.
+    fn more(&mut self, peers: &Peers, opaque: &Request) -> Result<(), String> {
+        let strict = || setup(&peers.strict, &peers.introspection[0]);
+        let mut rules = filters::sample();
+        rules["servers"]["demo"]["rules"] =
+            json!([{"methods": ["tools/call"], "required_scopes": []}]);
+        let rules = stopping_iteration(filters::guard(&rules));
+        self.envoy(strict().filter(rules));
+        self.add(
+            "guard_rules",
+            "guard, cached, rules: reads the body",
+            opaque,
+            200,
+        )?;
+
+        let mut fetched = filters::sample();
+        let server = &mut fetched["servers"]["demo"];
+        server["default_headers"] = json!({});
+        server["credential"] = json!({
+            "grant": "client_credentials",
+            "url": "http://127.0.0.1/token",
+            "cluster": "tokens",
+            "auth_method": "none",
+        });
+        let tokens = cluster("tokens", peers.tokens.address(), Protocol::Http1);
+        let fetched = strict().filter(filters::guard(&fetched)).cluster(tokens);
+        self.envoy(fetched);
+        self.add(
+            "guard_fetched",
+            "guard, cached, with a credential that is fetched",
+            opaque,
+            200,
+        )?;
+
+        let mut several = filters::sample();
+        let one = several["authorization_server"].take();
+        let mut other = one.clone();
+        other["issuer"] = "https://other.example".into();
+        if let Some(members) = several.as_object_mut() {
+            members.remove("authorization_server");
+        }
+        several["authorization_servers"] = json!({"one": one, "other": other});
+        several["session_key"] = "a-key-for-the-sessions-of-both".into();
+        several["servers"]["demo"]["authorization_servers"] = json!(["one", "other"]);
+        self.envoy(strict().filter(filters::guard(&several)));
+        self.add(
+            "guard_several",
+            "guard, cached, two authorization servers",
+            opaque,
+            200,
+        )
     }
 
     /// No filter, the guard as it is, and another module of it.

@@ -35,7 +35,12 @@ fn no_token_leaves_in_ten_thousand_requests() {
     let mut sent = 0;
     let mut problems = Vec::new();
     for arrangement in Arrangement::ALL {
-        let outcome = run(arrangement, None, &Traffic { seed, each: EACH });
+        let traffic = Traffic {
+            seed,
+            each: EACH,
+            all: false,
+        };
+        let outcome = run(arrangement, None, &traffic);
         println!("{arrangement:?}: {outcome}");
         sent += outcome.sent;
         // Neither half of the promise was tested if one of these was rare.
@@ -58,11 +63,30 @@ fn no_token_leaves_in_ten_thousand_requests() {
 }
 
 #[test]
+fn no_token_leaves_with_everything_switched_on() {
+    let seed = seed();
+    let traffic = Traffic {
+        seed,
+        each: EACH,
+        all: true,
+    };
+    let outcome = run(Arrangement::Gateway, None, &traffic);
+    println!("with everything: {outcome}");
+    assert!(outcome.clean * 5 > outcome.sent, "too few went on");
+    let problems = outcome.problems;
+    assert!(problems.is_empty(), "seed {seed}:\n{}", problems.join("\n"));
+}
+
+#[test]
 fn the_search_finds_what_a_strip_with_one_line_less_lets_through() {
     let seed = seed();
     for mutant in mutant::MUTANTS {
         let module = mutant.build();
-        let traffic = Traffic { seed, each: 400 };
+        let traffic = Traffic {
+            seed,
+            each: 400,
+            all: false,
+        };
         let outcome = run(Arrangement::Gateway, Some(&module), &traffic);
         println!("without {:?}: {outcome}", mutant.line);
         assert!(

@@ -8,7 +8,9 @@ use std::thread;
 use mcp_token_guard_tests::client::{Http1, Http2, Protocol, encode};
 use mcp_token_guard_tests::envoy::{Arrangement, Bench, Surroundings, now, pieces};
 use mcp_token_guard_tests::peers::{Act, Peer};
-use mcp_token_guard_tests::scenario::{ENVIRONMENT, Vars, active, base, default_claims, inactive};
+use mcp_token_guard_tests::scenario::{
+    Answer, ENVIRONMENT, Vars, active, base, default_claims, inactive, status,
+};
 use serde_json::{Value, json};
 
 use crate::generate::{Case, Kind, case};
@@ -23,6 +25,9 @@ pub(crate) struct Traffic {
     pub(crate) seed: u64,
     /// Requests for each protocol.
     pub(crate) each: usize,
+    /// Whether the guard does all that it can: several authorization servers,
+    /// bound tokens, and at one server rules and a token that is exchanged.
+    pub(crate) all: bool,
 }
 
 /// What came of it.
@@ -117,7 +122,9 @@ impl Case {
 
 /// Sends it all, with the shipped module or this one, and searches.
 pub(crate) fn run(arrangement: Arrangement, module: Option<&Path>, traffic: &Traffic) -> Outcome {
-    let bench = start(arrangement, module);
+    // What is exchanged is for the token endpoint, and is not searched there.
+    let tokens = traffic.all.then(token_endpoint);
+    let bench = start(arrangement, module, tokens.as_ref());
     let mut outcome = Outcome::default();
     thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -146,6 +153,10 @@ pub(crate) fn run(arrangement: Arrangement, module: Option<&Path>, traffic: &Tra
         bench.envoy.wait_stat(&active, |active| active == 0);
     }
     outcome.problems.extend(found(&bench, arrangement));
+    if let Some(tokens) = tokens {
+        let called = tokens.take().messages.len();
+        assert!(called > 0, "no token was exchanged");
+    }
     outcome
 }
 
@@ -156,6 +167,9 @@ fn found(bench: &Bench, arrangement: Arrangement) -> Vec<String> {
         let all = received(&peer.record());
         found.extend(search::tokens(peer.name(), &all));
         let shadow = [pieces::BARE, "zeta"].contains(&peer.name());
+        if peer.name() != "alpha" && !shadow {
+            found.extend(search::secret(peer.name(), &all, FETCHED));
+        }
         for (name, value) in ENVIRONMENT {
             let own = match *name {
                 "ALPHA_TOKEN" => peer.name() == "alpha",
@@ -185,6 +199,7 @@ fn found(bench: &Bench, arrangement: Arrangement) -> Vec<String> {
     }
     for (place, text) in &places {
         found.extend(search::tokens(place, text.as_bytes()));
+        found.extend(search::secret(place, text.as_bytes(), FETCHED));
         for (_, value) in ENVIRONMENT {
             found.extend(search::secret(place, text.as_bytes(), value));
         }
@@ -251,7 +266,7 @@ impl Client {
 
 /// Envoy, with a shadow of every request at a cluster without an injector and
 /// at one that is no server's.
-fn start(arrangement: Arrangement, module: Option<&Path>) -> Bench {
+fn start(arrangement: Arrangement, module: Option<&Path>, tokens: Option<&Peer>) -> Bench {
     let mut surroundings = Surroundings::new();
     let bare = Peer::start(pieces::BARE);
     let cluster = pieces::cluster(pieces::BARE, bare.address(), Protocol::Http1);
@@ -267,7 +282,15 @@ fn start(arrangement: Arrangement, module: Option<&Path>) -> Bench {
     surroundings.setup.patches.push(with_access_log);
     let mut configuration = base();
     configuration["audit_log"] = "all".into();
+    if let Some(tokens) = tokens {
+        let near = pieces::cluster(TOKENS, tokens.address(), Protocol::Http1);
+        surroundings.setup.clusters.push(near);
+        switch_on(&mut configuration);
+    }
     let bench = match module {
+        None if tokens.is_some() => {
+            surroundings.start_with(&configuration, pieces::stopping_iteration)
+        }
         None => surroundings.start_as(arrangement, &configuration),
         Some(module) => surroundings.start_with(&configuration, |mut filter| {
             let vm = &mut filter["typed_config"]["config"]["vm_config"];
@@ -292,6 +315,49 @@ fn start(arrangement: Arrangement, module: Option<&Path>) -> Bench {
         Act::Answer(if bad { inactive() } else { good.clone() })
     });
     bench
+}
+
+/// The credential that is fetched.
+const FETCHED: &str = "kanarie-by-exchange-credential";
+
+const TOKENS: &str = "tokens";
+
+/// Exchanges any token for the credential.
+fn token_endpoint() -> Peer {
+    let mut peer = Peer::start(TOKENS);
+    peer.answer(Answer::Reply(status(200).json(json!({
+        "access_token": FETCHED,
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+    }))));
+    peer
+}
+
+/// Everything that the configuration can switch on besides.
+fn switch_on(configuration: &mut Value) {
+    let members = configuration.as_object_mut().expect("an object");
+    let one = members.remove("authorization_server").expect("the one");
+    let mut other = one.clone();
+    other["issuer"] = "https://other.example".into();
+    other["token_prefix"] = "other-".into();
+    configuration["authorization_servers"] = json!({"one": one, "other": other});
+    configuration["session_key"] = "${env:BETA_KEY}".into();
+    let servers = configuration["servers"].as_object_mut().expect("servers");
+    for server in servers.values_mut() {
+        server["authorization_servers"] = json!(["one", "other"]);
+        server["certificate_bound_tokens"] = true.into();
+    }
+    let github = &mut configuration["servers"]["github"];
+    github["default_headers"] = json!({});
+    github["rules"] = json!([{"methods": ["tools/call"], "required_scopes": []}]);
+    github["credential"] = json!({
+        "grant": "token_exchange",
+        "url": "http://127.0.0.1/token",
+        "cluster": TOKENS,
+        "client_id": "guard",
+        "client_secret": "${env:BETA_KEY}",
+    });
 }
 
 /// The audit trail, as the samples write it.
