@@ -26,6 +26,8 @@ pub(crate) struct Glob {
     prefix: String,
     /// What stands behind the `*`.
     suffix: Option<String>,
+    /// The same of a URI, as a server can read it.
+    reading: (String, Option<String>),
 }
 
 /// What is decided of a call.
@@ -75,36 +77,33 @@ fn is_handshake(method: &str) -> bool {
 }
 
 impl Glob {
-    /// Reads a pattern; none with more than one `*`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads a pattern; the error is a sentence.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (prefix, suffix) = match text.split_once('*') {
             None => (text, None),
-            Some((_, suffix)) if suffix.contains('*') => return None,
-            Some((prefix, suffix)) => (prefix, Some(suffix.to_owned())),
+            Some((_, suffix)) if suffix.contains('*') => {
+                return Err("has more than one `*`; a pattern may have one");
+            }
+            Some((prefix, suffix)) => (prefix, Some(suffix)),
         };
-        Some(Self {
+        let reading =
+            decoded(prefix).zip(suffix.map_or(Some(None), |text| decoded(text).map(Some)));
+        Ok(Self {
             prefix: prefix.to_owned(),
-            suffix,
+            suffix: suffix.map(str::to_owned),
+            reading: reading.ok_or("is not UTF-8 where `%` escapes are decoded; correct them")?,
         })
     }
 
     /// Whether this text is meant.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        match (&self.suffix, text.strip_prefix(self.prefix.as_str())) {
-            (_, None) => false,
-            (None, Some(rest)) => rest.is_empty(),
-            (Some(suffix), Some(rest)) => rest.ends_with(suffix.as_str()),
-        }
+        is_between(text, &self.prefix, self.suffix.as_deref())
     }
 
     /// Whether a URI is meant that was read so.
     fn matches_reading(&self, uri: &str) -> bool {
-        let read = |text: &String| decoded(text).unwrap_or_default();
-        let read = Self {
-            prefix: read(&self.prefix),
-            suffix: self.suffix.as_ref().map(read),
-        };
-        read.matches(uri)
+        let (prefix, suffix) = &self.reading;
+        is_between(uri, prefix, suffix.as_deref())
     }
 
     /// Whether it means every text that the other means.
@@ -116,6 +115,15 @@ impl Glob {
                 other.prefix.starts_with(&self.prefix) && theirs.ends_with(ours.as_str())
             }
         }
+    }
+}
+
+/// Whether a text begins and ends so, or without a suffix is the prefix.
+fn is_between(text: &str, prefix: &str, suffix: Option<&str>) -> bool {
+    match (suffix, text.strip_prefix(prefix)) {
+        (_, None) => false,
+        (None, Some(rest)) => rest.is_empty(),
+        (Some(suffix), Some(rest)) => rest.ends_with(suffix),
     }
 }
 
@@ -262,7 +270,15 @@ mod tests {
         assert!(glob("*").matches(""));
         assert!(glob("a*c").matches("abc") && !glob("aa*aa").matches("aaa"));
         assert!(glob("a").matches("a") && !glob("a").matches("ab") && !glob("a").matches("A"));
-        assert!(Glob::parse("a*b*").is_none() && Glob::parse("**").is_none());
+        assert!(Glob::parse("a*b*").is_err() && Glob::parse("**").is_err());
+    }
+
+    /// Read as nothing, it would mean all that is read.
+    #[test]
+    fn a_pattern_can_be_read_as_a_server_reads_it() {
+        assert!(Glob::parse("file:///%ff*").is_err() && Glob::parse("*%C3").is_err());
+        let read = glob("file:///%C3%A9*X").reading;
+        assert_eq!(read, ("file:///\u{e9}".to_owned(), Some("x".to_owned())));
     }
 
     #[test]

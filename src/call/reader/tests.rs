@@ -297,7 +297,14 @@ proptest! {
         // JSON has no largest number; serde_json has.
         let other = serde_json::from_slice::<Value>(&bytes);
         prop_assume!(!other.is_err_and(|error| error.to_string().starts_with("number out of range")));
-        if let Ok(messages) = read_in(&bytes, size) {
+        if let Ok(mut messages) = read_in(&bytes, size) {
+            // This reader keeps a number as it is written, the other its value.
+            for message in &mut messages {
+                if let Id::Number(number) = &mut message.id {
+                    let value: Value = serde_json::from_str(number).unwrap();
+                    *number = value.to_string().into();
+                }
+            }
             prop_assert_eq!(Some(messages), expected(&bytes));
         }
     }

@@ -37,6 +37,7 @@ const UNSAID: &[&str] = &[
     "is not a bearer token",
     "is not an absolute URI",
     "is not a private key",
+    "is not UTF-8 where",
     "is not as browsers send it",
     "is not https; http is for localhost",
     "is offline_access",

@@ -142,6 +142,10 @@ fn rules_say_what_they_mean() {
             "1 to 1024",
         ),
         (
+            json!({"methods": ["*"], "names": ["file:///%ff*"], "deny": true}),
+            "is not UTF-8",
+        ),
+        (
             json!({"methods": ["a"], "required_scopes": ["x y"]}),
             "is not one scope",
         ),
