@@ -2,6 +2,7 @@
 //! credential in place of the client's token.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -27,11 +28,17 @@ pub(super) fn sample() -> Value {
         .expect("JSON in the sample")
 }
 
-/// The environment that the sample wants.
+/// The environment that the sample wants, and a key for assertions.
 pub(super) fn environment() -> Vec<(String, String)> {
+    static KEY: OnceLock<String> = OnceLock::new();
+    let key = KEY.get_or_init(|| {
+        let key = rcgen::KeyPair::generate().expect("a key on P-256");
+        key.serialize_pem()
+    });
     [
         ("INTROSPECTION_CLIENT_SECRET", "secret-of-the-gateway"),
         ("MCP_SERVER_TOKEN", CREDENTIAL),
+        ("ASSERTION_KEY", key),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

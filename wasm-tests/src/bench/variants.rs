@@ -195,6 +195,23 @@ impl Lineup {
             200,
         )?;
 
+        let signed = with(&|c| {
+            c["cache"] = json!({"ttl": "0s", "negative_ttl": "0s"});
+            c["session_key"] = "a-key-for-the-sessions".into();
+            let introspection = &mut c["authorization_server"]["introspection"];
+            introspection["auth_method"] = "private_key_jwt".into();
+            introspection["private_key"] = "${env:ASSERTION_KEY}".into();
+            if let Some(members) = introspection.as_object_mut() {
+                members.remove("client_secret");
+            }
+        });
+        lineup.envoy(strict().filter(signed));
+        lineup.add(
+            "guard_signed",
+            "guard, introspection each time, signs an assertion (ES256)",
+            &distinct,
+            200,
+        )?;
         lineup.more(peers, &opaque)?;
 
         let injector = with(&|c| c["role"] = "injector".into());
@@ -240,6 +257,16 @@ impl Lineup {
         self.add(
             "guard_fetched",
             "guard, cached, with a credential that is fetched",
+            opaque,
+            200,
+        )?;
+
+        let mut bound = filters::sample();
+        bound["servers"]["demo"]["certificate_bound_tokens"] = true.into();
+        self.envoy(strict().filter(filters::guard(&bound)));
+        self.add(
+            "guard_bound",
+            "guard, cached, asks for the client's certificate",
             opaque,
             200,
         )?;
