@@ -108,8 +108,8 @@ impl Flights {
         true
     }
 
-    /// Begins a call. A request's own (`for_request`) is made by its stream;
-    /// one that only watches is made by the root context.
+    /// Begins a call. That of a request that has just come is made by its stream,
+    /// any other by the root context.
     pub(crate) fn begin(
         &mut self,
         digest: TokenDigest,
@@ -120,6 +120,7 @@ impl Flights {
         now: Now,
     ) {
         let (waiting, watching, by) = match who {
+            Waiter::Late(stream) => (vec![stream], Vec::new(), None),
             Waiter::Request(stream) => (vec![stream], Vec::new(), Some(stream)),
             Waiter::Watcher(stream) => (Vec::new(), vec![stream], None),
         };
@@ -255,6 +256,9 @@ impl Flights {
 /// Who a call is begun for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiter {
+    /// A request that is held back, and whose callback is over: the root context
+    /// makes the call.
+    Late(StreamId),
     /// A request that is held back.
     Request(StreamId),
     /// A live stream whose token is asked about again.

@@ -8,23 +8,26 @@ mod authenticate;
 mod calls;
 mod certificates;
 mod fetch;
+mod heads;
 mod inject;
 mod issuers;
 mod live;
 mod refused;
+mod renew;
 mod settle;
+mod step;
 
 use core::ops::ControlFlow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::access::{Refusal, Verified};
 use crate::audit::{Context, Record, Source};
 use crate::bearer::{BearerToken, NoToken};
 use crate::cache::{Cache, Known};
-use crate::callout::Callout;
 use crate::certificate::Thumbprint;
-use crate::config::{AuditLog, Config, Role, Unlisted};
-use crate::credential::{Fetches, Key};
+use crate::config::{AuditLog, Config, Role, Server, Unlisted};
+use crate::credential::Fetches;
 use crate::denial::Denial;
 use crate::digest::TokenDigest;
 use crate::fields::Field;
@@ -33,7 +36,7 @@ use crate::hash::Map;
 use crate::head::{Head, Method};
 use crate::introspection::Claims;
 use crate::origin::{self, Origin};
-use crate::passage::{Forward, Plan};
+use crate::passage::Plan;
 use crate::reply::LocalReply;
 use crate::servers::{Found, ServerId};
 use crate::session::Sessions;
@@ -47,9 +50,12 @@ use refused::Refused;
 #[cfg(target_family = "wasm")]
 pub(crate) use authenticate::SECRET_REFUSED;
 pub use calls::BodyStep;
-pub(crate) use calls::Held;
 pub(crate) use fetch::Fetching;
+pub(crate) use heads::Held;
 pub use live::{Answer, Task, TrailersStep, Wake};
+use step::About;
+pub(crate) use step::Verdict;
+pub use step::{Arrival, Ask, Audit, Step};
 
 /// One worker's state under one configuration.
 #[derive(Debug)]
@@ -71,92 +77,9 @@ pub struct Guard {
     tally: Tally,
     /// Whether any server has rules.
     has_rules: bool,
-    bodies: calls::Bodies,
+    bodies: heads::Bodies,
     /// Requests with a good token whose body is still to come.
     held: usize,
-}
-
-/// The head of a request, and what the host says with it.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
-    /// Its fields.
-    pub fields: &'a [Field],
-    /// The cluster of its route.
-    pub cluster: Option<&'a str>,
-    /// The certificate of the client at the other end of the connection, where
-    /// [`Guard::wants_certificate`] asked for it: the hex digits of its SHA-256.
-    pub certificate: Option<&'a [u8]>,
-    /// Whether the head is all there is of it.
-    pub ends: bool,
-}
-
-/// What to do with a request now.
-#[derive(Debug)]
-#[must_use]
-pub enum Step {
-    /// Make this call, say with [`Guard::asked`] or [`Guard::not_sent`] what
-    /// came of it, and hold the request back.
-    Ask(Ask),
-    /// Change it so, and let it go on.
-    Forward(Forward, Audit),
-    /// Let it go on as it is: it is none of ours.
-    Ignore,
-    /// Answer it so.
-    Reply(LocalReply, Audit),
-    /// Hold it back.
-    Wait,
-}
-
-/// A call to make.
-#[derive(Debug)]
-pub struct Ask {
-    /// The call.
-    pub callout: Callout,
-    about: About,
-}
-
-/// What a call is about.
-#[derive(Clone, Copy, Debug)]
-enum About {
-    /// A token of a client's.
-    Token(TokenDigest),
-    /// A credential that is fetched.
-    Credential(Key),
-}
-
-/// The audit record of one decision.
-#[derive(Debug)]
-pub struct Audit {
-    /// One line of JSON, for filter state.
-    pub json: String,
-    /// Where it is a line of the log as well: how loud.
-    pub log: Option<log::Level>,
-}
-
-/// An active answer, and how it was come by.
-#[derive(Clone, Debug)]
-pub(crate) struct Verdict {
-    claims: Rc<Claims>,
-    source: Source,
-    introspection_ms: Option<u64>,
-}
-
-impl Ask {
-    fn of_token(callout: Callout, digest: TokenDigest) -> Self {
-        let about = About::Token(digest);
-        Self { callout, about }
-    }
-}
-
-impl Verdict {
-    /// From the cache.
-    fn kept(claims: Rc<Claims>) -> Self {
-        Self {
-            claims,
-            source: Source::Hit,
-            introspection_ms: None,
-        }
-    }
 }
 
 /// Tasks of one tick: each can run callbacks inside one another in the host.
@@ -182,7 +105,7 @@ impl Guard {
             closing: Vec::new(),
             tally: Tally::default(),
             has_rules,
-            bodies: calls::Bodies::default(),
+            bodies: heads::Bodies::default(),
             held: 0,
             config: Rc::new(config),
         }
@@ -293,7 +216,7 @@ impl Guard {
         let stale = match self.cache.find(&digest, now) {
             Known::Active(claims) => {
                 self.tally.count(Count::Cache(Source::Hit.word()));
-                return self.admit(id, Verdict::kept(claims), plan, now);
+                return self.admit(id, Verdict::kept(claims, now), plan, now);
             }
             Known::Inactive => {
                 self.tally.count(Count::Cache(Source::Hit.word()));
@@ -335,22 +258,13 @@ impl Guard {
         }
         plan.describe();
         let claims = &verdict.claims;
-        // Its answer, so its issuer: whatever the token itself says.
-        let asked = config.authorization_servers.of(&plan.digest);
         let judged = config
             .servers
             .server(plan.server)
-            .zip(asked)
             .ok_or(Denial::Internal)
-            .and_then(|(server, asked)| {
-                let verdict = server.requirement.judge(
-                    claims,
-                    plan.certificate,
-                    &asked.issuer,
-                    config.clock_skew,
-                    now,
-                );
-                calls::permit(server, plan.call.as_deref(), claims, verdict)
+            .and_then(|server| {
+                let judged = self.judge(server, &plan.digest, plan.certificate, claims, now)?;
+                calls::permit(server, plan.call.as_deref(), claims, judged)
                     .map(|verified| (server, verified))
             })
             .and_then(|(server, verified)| {
@@ -381,6 +295,25 @@ impl Guard {
         let open = Open::new(plan, verdict.claims, &config.cache, now);
         self.streams.insert(id, Stream::Open(Box::new(open)));
         Ok(Step::Forward(forward, audit))
+    }
+
+    /// The verdict on the token of this digest, by what was said of it. It is
+    /// that of the authorization server that was asked, so of its issuer:
+    /// whatever the token itself says.
+    fn judge(
+        &self,
+        server: &Server,
+        digest: &TokenDigest,
+        certificate: Option<Thumbprint>,
+        claims: &Claims,
+        now: Now,
+    ) -> Result<Result<Verified, Refusal>, Denial> {
+        let asked = self.config.authorization_servers.of(digest);
+        let issuer = &asked.ok_or(Denial::Internal)?.issuer;
+        let skew = self.config.clock_skew;
+        Ok(server
+            .requirement
+            .judge(claims, certificate, issuer, skew, now))
     }
 
     /// Remembers a request that is none of ours.

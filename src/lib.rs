@@ -37,6 +37,8 @@
 //!  or is answered  ◀──── reply(LocalReply) ◀────── Denial::reply
 //!  body, with rules ───▶ Worker::body ──────────▶ Guard::read             Call::feed: which rules apply; with the
 //!                                                                        token's verdict, in either order, as above
+//!                                                  Guard::renew          what has waited for body or credential: by
+//!                                                                        what is known now, or asked about again
 //!  trailers ───────────▶ Worker::trailers ──────▶ Guard::trailers        strip, search
 //!  answer's head ──────▶ Worker::answer ────────▶ Guard::answer          response::edits | Denial
 //!  tick ───────────────▶ Worker::tick ──────────▶ Guard::tick            ask again, close what has expired

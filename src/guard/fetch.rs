@@ -1,7 +1,8 @@
 //! Requests to servers whose credential is fetched.
 //!
 //! A request is judged first, and waits then if the credential is not held. It
-//! is judged again when it goes on: meanwhile its token may have expired. There
+//! is judged again when it goes on: meanwhile its token may have expired, or the
+//! answer about it grown too old. There
 //! is no other credential for it; without this one it is refused.
 
 use std::rc::Rc;
@@ -213,7 +214,7 @@ impl Guard {
             let step = match (fetching.request, result) {
                 (Judged::Here(mut plan, verdict), Ok(held)) => {
                     plan.credential = Some(held);
-                    self.admit(id, verdict, || plan, now)
+                    self.renew(id, verdict, plan, now)
                 }
                 (Judged::Here(plan, verdict), Err(denial)) => {
                     Err(Box::new(Refused::judged(denial, plan, &verdict)))

@@ -153,6 +153,7 @@ impl Guard {
                                 claims,
                                 source: ready.source,
                                 introspection_ms: Some(ready.introspection_ms),
+                                at: now.steady_ms,
                             };
                             self.admit(stream, verdict, || *plan, now)
                         }
