@@ -20,6 +20,7 @@
   (data (i32.const 64) "xds\00cluster_name")
   (data (i32.const 96) "authorization")
   (data (i32.const 128) "Bearer upstream-credential-0123456789")
+  (data (i32.const 168) "x-mcp-subjectuser-1")
   (data (i32.const 192) "mcp_token_guard")
   (data (i32.const 224) "{\"server\":\"mcp-server\",\"outcome\":\"allowed\",\"sub\":\"user-1\",\"client_id\":\"client-1\",\"token\":\"0123456789ab\",\"request_id\":\"00000000-0000-4000-8000-000000000000\",\"cache\":\"hit\"}")
   (data (i32.const 448) "mcp_token_guard_cache.result.hit")
@@ -48,6 +49,8 @@
     (drop (call $clock (i32.const 1) (i64.const 1) (i32.const 8)))
     (drop (call $replace
       (i32.const 0) (i32.const 96) (i32.const 13) (i32.const 128) (i32.const 37)))
+    (drop (call $replace
+      (i32.const 0) (i32.const 168) (i32.const 13) (i32.const 181) (i32.const 6)))
     (drop (call $set_property (i32.const 192) (i32.const 15) (i32.const 224) (i32.const 170)))
     (drop (call $increment (i32.load (i32.const 32)) (i64.const 1)))
     (drop (call $increment (i32.load (i32.const 36)) (i64.const 1)))
