@@ -411,3 +411,6 @@ impl Guard {
 
 /// The word for a request that was let through.
 const ALLOWED: &str = "allowed";
+
+#[cfg(test)]
+mod tests;

@@ -194,6 +194,37 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_be_all_of_a_path() {
+        let search = Search::new(b"/0123456789abcdef");
+        assert_eq!(search.in_path(b"/0123456789abcdef"), Some(Place::Path));
+        assert_eq!(search.in_path(b"/0123456789abcde"), None);
+    }
+
+    #[test]
+    fn sixteen_bytes_are_a_long_token_and_fifteen_a_short_one() {
+        let long = Search::new(b"0123456789abcdef");
+        let short = Search::new(b"0123456789abcde");
+        assert!(long.in_value(b"x0123456789abcdefx"));
+        assert!(!short.in_value(b"x0123456789abcdex"));
+        assert!(long.in_field("x-0123456789abcdef", b""));
+        assert!(!short.in_field("x-0123456789abcde", b""));
+        assert_eq!(long.in_path(b"/x0123456789abcdef"), Some(Place::Path));
+        assert_eq!(short.in_path(b"/x0123456789abcde"), None);
+    }
+
+    #[test]
+    fn a_long_value_is_searched_like_a_short_one() {
+        for length in [0, 30, 60, 64, 100, 1_000] {
+            let other = [b"%".as_slice(), &b"x%20y".repeat(length)].concat();
+            assert!(!found(&other), "{length}");
+            assert!(found(&[&other, TOKEN, b"%"].concat()), "{length}");
+            let escaped = b"%30123456789abcdef%2B%2fZ%3D";
+            assert!(found(&[&other, escaped.as_slice()].concat()), "{length}");
+        }
+        assert!(!Search::new(b"abc").in_value(b"a%62d, %"));
+    }
+
+    #[test]
     fn no_token_is_found_nowhere() {
         let search = Search::new(b"");
         assert!(!search.in_field("x", b"") && !search.in_field("x", b"y"));

@@ -161,5 +161,7 @@ mod tests {
         let short = b"k";
         assert!(repeats(b" k ", short));
         assert!(!repeats(b"keep-alive", short));
+        assert!(repeats(b"x01234567x", b"01234567"));
+        assert!(!repeats(b"x0123456x", b"0123456"));
     }
 }

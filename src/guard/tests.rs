@@ -1,0 +1,332 @@
+//! Roles and fetched credentials, by what leaves.
+
+use super::*;
+use crate::flight::CallId;
+use crate::introspection::Reply;
+
+const TOKEN: &str = "kanarie-T-0123456789.abc";
+
+const ACTIVE: &[u8] =
+    br#"{"active":true,"aud":"https://gateway.example.com/mcp","sub":"user-1","exp":1800000600}"#;
+
+const NOW: Now = Now {
+    wall_ms: 1_800_000_000_000,
+    steady_ms: 5_000,
+};
+
+/// Long enough after it for what is not done over and over again.
+const LATER: Now = Now {
+    wall_ms: NOW.wall_ms + 5_000,
+    steady_ms: NOW.steady_ms + 5_000,
+};
+
+/// What a verifier says to its injector.
+const MARK: Option<&[u8]> = Some(b"files");
+
+const STREAM: StreamId = StreamId(7);
+
+/// In this role, with these members for the server besides.
+fn guard(role: &str, server: &str) -> Guard {
+    let text = format!(
+        r#"{{
+        "role": "{role}",
+        "authorization_server": {{
+            "issuer": "https://auth.example.com",
+            "introspection": {{
+                "url": "https://auth.example.com/introspect", "cluster": "authorization-server",
+                "client_id": "gw", "client_secret": "kanarie-client-secret"
+            }}
+        }},
+        "servers": {{
+            "files": {{"resource": "https://gateway.example.com/mcp", {server}}},
+            "other": {{"resource": "https://gateway.example.com/other", "default_headers": {{}}}}
+        }},
+        "allowed_origins": ["https://app.example.com"],
+        "identity_headers": {{"x-mcp-subject": "sub"}}
+    }}"#
+    );
+    Guard::new(Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|e| panic!("{e}")))
+}
+
+const STATIC: &str =
+    r#""default_headers": {"Authorization": "Bearer kanarie-credential", "X-Region": "eu"}"#;
+
+/// A credential that is fetched by this grant.
+fn fetched(grant: &str) -> String {
+    format!(
+        r#""default_headers": {{"X-Region": "eu"}},
+        "credential": {{"grant": "{grant}", "url": "https://auth.example.com/token",
+            "cluster": "authorization-server", "client_id": "gw", "client_secret": "s"}}"#
+    )
+}
+
+/// A request with the client's token, and with what is never let by.
+fn head() -> Vec<Field> {
+    let bearer = format!("Bearer {TOKEN}");
+    [
+        (":method", "POST"),
+        (":path", "/mcp"),
+        (":authority", "gateway.example.com"),
+        ("authorization", bearer.as_str()),
+        ("x-access-token", "kanarie-other"),
+        ("x-region", "us"),
+        ("x-mcp-subject", "user-1"),
+        ("x-note", "stays"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+    .into()
+}
+
+fn says(body: &[u8]) -> Reply<'_> {
+    Reply::Whole {
+        status: 200,
+        content_type: Some(b"application/json"),
+        retry_after: None,
+        body,
+    }
+}
+
+/// The one call that is to be made next, by a tick or by this step.
+fn answer(guard: &mut Guard, step: Step, body: &[u8]) -> Step {
+    let ask = match step {
+        Step::Ask(ask) => ask,
+        Step::Wait => match guard.tick(NOW).pop() {
+            Some(Task::Ask(ask)) => ask,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    guard.asked(&ask, CallId(1), NOW);
+    guard.answered(CallId(1), &says(body), NOW);
+    let (id, step) = guard.settle(NOW).expect("it has been answered");
+    assert_eq!(id, STREAM);
+    step
+}
+
+/// What becomes of the request at a gateway or verifier whose authorization
+/// server says that its token is good.
+fn sent(guard: &mut Guard) -> Step {
+    let step = guard.request(STREAM, &head(), Some("files"), NOW);
+    answer(guard, step, ACTIVE)
+}
+
+/// At an injector, with this mark.
+fn injected(guard: &mut Guard, mark: Option<&[u8]>) -> Step {
+    guard.inject(STREAM, &head(), Some("files"), mark, Some(NOW))
+}
+
+/// What leaves of the fields that are not to leave as they came, and the mark.
+fn left(step: Step) -> (Vec<(String, String)>, Option<String>) {
+    let Step::Forward(forward, _) = step else {
+        panic!("{step:?}");
+    };
+    let mut left = head();
+    left.retain(|(name, value)| !name.starts_with(':') && value != b"stays");
+    for (name, value) in forward.changes() {
+        // Routes that match on its presence stay where they are.
+        let replaced = forward.mark().is_none() && ["authorization", "x-region"].contains(&name);
+        assert!(value.is_some() || !replaced, "{name} is removed first");
+        left.retain(|(known, _)| known != name);
+        left.extend(value.map(|value| (name.to_owned(), value.to_vec())));
+    }
+    left.sort();
+    let text = |(name, value)| (name, String::from_utf8(value).expect("text"));
+    let mark = forward.mark().map(str::to_owned);
+    (left.into_iter().map(text).collect(), mark)
+}
+
+fn with(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    all.iter().map(owned).collect()
+}
+
+fn status(step: &Step) -> u16 {
+    match step {
+        Step::Reply(reply, _) => reply.status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_gateway_sets_the_credential_in_place_of_the_token() {
+    let wanted = with(&[
+        ("authorization", "Bearer kanarie-credential"),
+        ("x-mcp-subject", "user-1"),
+        ("x-region", "eu"),
+    ]);
+    let mut guard = guard("gateway", STATIC);
+    assert_eq!(left(sent(&mut guard)), (wanted, None));
+}
+
+#[test]
+fn a_verifier_strips_and_marks_and_has_no_credential_to_give() {
+    for server in [STATIC, &fetched("client_credentials")] {
+        let wanted = with(&[("x-mcp-subject", "user-1")]);
+        let mut guard = guard("verifier", server);
+        let mark = Some("files".to_owned());
+        assert_eq!(left(sent(&mut guard)), (wanted, mark));
+    }
+}
+
+#[test]
+fn an_injector_gives_the_credential_and_keeps_what_the_verifier_set() {
+    let wanted = with(&[
+        ("authorization", "Bearer kanarie-credential"),
+        ("x-mcp-subject", "user-1"),
+        ("x-region", "eu"),
+    ]);
+    let mut guard = guard("injector", STATIC);
+    let step = injected(&mut guard, MARK);
+    assert_eq!(left(step), (wanted, None));
+}
+
+#[test]
+fn an_injector_lets_nothing_by_that_is_not_marked_for_its_cluster() {
+    let mut guard = guard("injector", STATIC);
+    for mark in [None, Some(&b""[..]), Some(b"other"), Some(b"nobody")] {
+        assert!(status(&injected(&mut guard, mark)) >= 400, "{mark:?}");
+        assert!(guard.streams.is_empty());
+    }
+    let step = guard.inject(STREAM, &head(), Some("foreign"), MARK, Some(NOW));
+    assert_eq!(status(&step), 403);
+}
+
+#[test]
+fn a_request_goes_with_the_credential_that_it_has_waited_for() {
+    let token = br#"{"access_token":"kanarie-fetched","token_type":"Bearer","expires_in":300,
+        "issued_token_type":"urn:ietf:params:oauth:token-type:access_token"}"#;
+    let wanted = with(&[
+        ("authorization", "Bearer kanarie-fetched"),
+        ("x-mcp-subject", "user-1"),
+        ("x-region", "eu"),
+    ]);
+    for grant in ["client_credentials", "token_exchange"] {
+        let mut guard = guard("gateway", &fetched(grant));
+        let step = sent(&mut guard);
+        assert!(matches!(step, Step::Wait), "{step:?}");
+        let step = answer(&mut guard, step, token);
+        assert_eq!(left(step), (wanted.clone(), None), "{grant}");
+    }
+    let mut guard = guard("injector", &fetched("client_credentials"));
+    let step = injected(&mut guard, MARK);
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    let step = answer(&mut guard, step, token);
+    assert_eq!(left(step), (wanted, None));
+}
+
+#[test]
+fn a_credential_with_the_clients_token_in_it_does_not_leave() {
+    let echo = format!(
+        r#"{{"access_token":"x{TOKEN}","token_type":"Bearer","expires_in":300,
+        "issued_token_type":"urn:ietf:params:oauth:token-type:access_token"}}"#
+    );
+    for (grant, outcome) in [
+        ("client_credentials", "leak_blocked"),
+        ("token_exchange", "credential_unavailable"),
+    ] {
+        let mut guard = guard("gateway", &fetched(grant));
+        let step = sent(&mut guard);
+        let step = answer(&mut guard, step, echo.as_bytes());
+        let Step::Reply(_, audit) = &step else {
+            panic!("{grant}: {step:?}");
+        };
+        assert!(audit.json.contains(outcome), "{grant}: {}", audit.json);
+    }
+}
+
+/// What the client gets of this answer, without its status.
+fn answered(guard: &mut Guard, status: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut all = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+    all.extend(fields.iter().map(owned));
+    match guard.answer(STREAM, &all, Some("files")) {
+        Answer::Pass(edits) => {
+            for (name, value) in edits {
+                all.retain(|(known, _)| *known != name);
+                all.extend(value.map(|value| (name, value)));
+            }
+        }
+        Answer::Replace(reply, _) => return with(&[("replaced", &reply.status.to_string())]),
+    }
+    all.remove(0);
+    all.sort();
+    let text = |(name, value)| (name, String::from_utf8(value).expect("text"));
+    all.into_iter().map(text).collect()
+}
+
+const ANSWER: &[(&str, &str)] = &[
+    ("access-control-allow-origin", "*"),
+    ("access-control-max-age", "9"),
+    ("authentication-info", "x"),
+    ("proxy-authenticate", "Basic"),
+    ("proxy-authentication-info", "x"),
+    ("vary", "Accept"),
+    ("vary", "Accept-Language"),
+    ("www-authenticate", "Bearer"),
+    ("x-echo", "got Bearer kanarie-credential."),
+    ("x-note", "stays"),
+];
+
+#[test]
+fn an_answer_goes_without_the_upstreams_authentication() {
+    let mut guard = guard("gateway", STATIC);
+    left(sent(&mut guard));
+    let wanted = with(&[
+        ("access-control-allow-origin", "*"),
+        ("access-control-max-age", "9"),
+        ("vary", "Accept"),
+        ("vary", "Accept-Language"),
+        ("x-note", "stays"),
+    ]);
+    assert_eq!(answered(&mut guard, "200", ANSWER), wanted);
+}
+
+#[test]
+fn a_page_gets_the_guards_word_on_origins_and_no_other() {
+    let mut guard = guard("gateway", STATIC);
+    let mut head = head();
+    head.push(("origin".to_owned(), b"https://app.example.com".to_vec()));
+    let step = guard.request(STREAM, &head, Some("files"), NOW);
+    left(answer(&mut guard, step, ACTIVE));
+    let got = answered(&mut guard, "200", ANSWER);
+    let names: Vec<&str> = got.iter().map(|(name, _)| name.as_str()).collect();
+    let wanted = [
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "vary",
+        "x-note",
+    ];
+    assert_eq!(names, wanted);
+    assert_eq!(got[0].1, "https://app.example.com");
+    assert_eq!(got[2].1, "Accept, Accept-Language, Origin");
+}
+
+#[test]
+fn a_credential_that_the_upstream_refuses_is_fetched_anew() {
+    let token = br#"{"access_token":"kanarie-fetched","token_type":"Bearer","expires_in":300}"#;
+    let echo = [("x-echo", "kanarie-fetched"), ("x-note", "kanarie-fetche")];
+    let kept = with(&[("x-note", "kanarie-fetche")]);
+    for role in ["gateway", "injector"] {
+        for status in ["200", "401", "407"] {
+            let mut guard = guard(role, &fetched("client_credentials"));
+            let at = |guard: &mut Guard, now: Now| match role {
+                "injector" => guard.inject(STREAM, &head(), Some("files"), MARK, Some(now)),
+                _ => guard.request(STREAM, &head(), Some("files"), now),
+            };
+            let mut step = at(&mut guard, NOW);
+            if role == "gateway" {
+                step = answer(&mut guard, step, ACTIVE);
+            }
+            left(answer(&mut guard, step, token));
+            let wanted = match (role, status) {
+                ("gateway", "401" | "407") => with(&[("replaced", "502")]),
+                _ => kept.clone(),
+            };
+            assert_eq!(answered(&mut guard, status, &echo), wanted, "{role}");
+            guard.gone(STREAM);
+            let step = at(&mut guard, LATER);
+            let waits = matches!(step, Step::Wait);
+            assert_eq!(waits, status != "200", "{role} {status}: {step:?}");
+        }
+    }
+}
