@@ -88,13 +88,13 @@ fn says(body: &[u8]) -> Reply<'_> {
 
 /// The one call that is to be made next, by a tick or by this step.
 fn answer(guard: &mut Guard, step: Step, body: &[u8]) -> Step {
-    let ask = match step {
-        Step::Ask(ask) => ask,
-        Step::Wait => match guard.tick(NOW).pop() {
-            Some(Task::Ask(ask)) => ask,
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
+    let mut tasks = match step {
+        Step::Wait => guard.tick(NOW),
+        step @ (Step::Forward(..) | Step::Ignore | Step::Reply(..)) => panic!("{step:?}"),
+        Step::Ask(ask) => vec![Task::Ask(ask)],
+    };
+    let Some(Task::Ask(ask)) = tasks.pop() else {
+        panic!("nobody is asked");
     };
     guard.asked(&ask, CallId(1), NOW);
     guard.answered(CallId(1), &says(body), NOW);
@@ -141,10 +141,10 @@ fn with(all: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn status(step: &Step) -> u16 {
-    match step {
-        Step::Reply(reply, _) => reply.status,
-        other => panic!("{other:?}"),
-    }
+    let Step::Reply(reply, _) = step else {
+        panic!("{step:?}");
+    };
+    reply.status
 }
 
 #[test]

@@ -294,7 +294,9 @@ fn call(to: SocketAddr, number: usize, registry: &Registry, stop: &AtomicBool) -
             tokens.push(registry.issue(2 + u32::try_from(turn * 13 % 60).unwrap_or_default()));
         }
         let place = turn * 5 % tokens.len();
-        if turn.is_multiple_of(17) {
+        // A token is sent for eight seconds more when it has ended: were more
+        // revoked than this, most of those that are sent would be dead.
+        if turn.is_multiple_of(67) {
             registry.revoke(&tokens[place]);
         }
         if registry.is_long_dead(&tokens[place]) {
