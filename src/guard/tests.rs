@@ -7,7 +7,8 @@ use crate::introspection::Reply;
 const TOKEN: &str = "kanarie-T-0123456789.abc";
 
 const ACTIVE: &[u8] =
-    br#"{"active":true,"aud":"https://gateway.example.com/mcp","sub":"user-1","exp":1800000600}"#;
+    br#"{"active":true,"aud":"https://gateway.example.com/mcp","sub":"user-1","exp":1800000600,
+    "scope":"base one"}"#;
 
 const NOW: Now = Now {
     wall_ms: 1_800_000_000_000,
@@ -27,9 +28,15 @@ const STREAM: StreamId = StreamId(7);
 
 /// In this role, with these members for the server besides.
 fn guard(role: &str, server: &str) -> Guard {
+    limited(role, server, 100)
+}
+
+/// With so many that may wait.
+fn limited(role: &str, server: &str, waiting: usize) -> Guard {
     let text = format!(
         r#"{{
         "role": "{role}",
+        "limits": {{"in_flight": 2, "waiting": {waiting}}},
         "authorization_server": {{
             "issuer": "https://auth.example.com",
             "introspection": {{
@@ -67,6 +74,7 @@ fn head() -> Vec<Field> {
         (":method", "POST"),
         (":path", "/mcp"),
         (":authority", "gateway.example.com"),
+        ("content-type", "application/json"),
         ("authorization", bearer.as_str()),
         ("x-access-token", "kanarie-other"),
         ("x-region", "us"),
@@ -121,7 +129,8 @@ fn left(step: Step) -> (Vec<(String, String)>, Option<String>) {
         panic!("{step:?}");
     };
     let mut left = head();
-    left.retain(|(name, value)| !name.starts_with(':') && value != b"stays");
+    let sets_out = |name: &str| name.starts_with(':') || name == "content-type";
+    left.retain(|(name, value)| !sets_out(name) && value != b"stays");
     for (name, value) in forward.changes() {
         // Routes that match on its presence stay where they are.
         let replaced = forward.mark().is_none() && ["authorization", "x-region"].contains(&name);
@@ -329,4 +338,176 @@ fn a_credential_that_the_upstream_refuses_is_fetched_anew() {
             assert_eq!(waits, status != "200", "{role} {status}: {step:?}");
         }
     }
+}
+
+const RULES: &str = r#""required_scopes": ["base"],
+    "default_headers": {"Authorization": "Bearer kanarie-credential"},
+    "rules": [
+        {"methods": ["tools/call"], "names": ["a*"], "required_scopes": ["one"]},
+        {"methods": ["tools/call"], "names": ["b"], "deny": true},
+        {"methods": ["tools/call"], "required_scopes": ["two"]}
+    ]"#;
+
+/// A call of this tool.
+fn call(name: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{name}"}}}}"#)
+        .into()
+}
+
+/// This much later.
+fn after(ms: u64) -> Now {
+    Now {
+        wall_ms: NOW.wall_ms + ms,
+        steady_ms: NOW.steady_ms + ms,
+    }
+}
+
+/// A request whose token is good and whose body is still to come.
+fn waiting_for_its_body(guard: &mut Guard) {
+    let step = sent(guard);
+    assert!(matches!(step, Step::Wait), "{step:?}");
+}
+
+/// The end of a body has come, and this is done.
+fn refused(step: &BodyStep) -> (u16, String, String) {
+    let BodyStep::Reply(reply, audit) = step else {
+        panic!("{step:?}");
+    };
+    let challenge =
+        |(name, value): &(&str, String)| (*name == "www-authenticate").then(|| value.clone());
+    let challenge = reply.headers.iter().find_map(challenge);
+    assert!(!audit.json.contains("allowed"), "{}", audit.json);
+    let challenge = challenge.unwrap_or_default();
+    (reply.status, challenge, reply.body.clone())
+}
+
+#[test]
+fn a_body_is_read_behind_a_head_that_is_held_back() {
+    let mut guard = guard("gateway", RULES);
+    waiting_for_its_body(&mut guard);
+    let body = call("a1");
+    let (first, rest) = body.split_at(20);
+    assert_eq!(guard.reads(STREAM), Some(0));
+    assert!(matches!(
+        guard.read(STREAM, first, false, NOW),
+        BodyStep::Wait
+    ));
+    assert_eq!(guard.reads(STREAM), Some(20));
+    let step = guard.read(STREAM, rest, true, NOW);
+    let BodyStep::Forward(forward, audit) = step else {
+        panic!("{step:?}");
+    };
+    let text = r#""mcp_method":"tools/call","mcp_name":"a1""#;
+    assert!(audit.json.contains(text), "{}", audit.json);
+    assert_eq!(guard.reads(STREAM), None);
+    left(Step::Forward(forward, audit));
+}
+
+#[test]
+fn a_body_may_be_there_before_the_answer_about_the_token() {
+    let mut guard = guard("gateway", RULES);
+    let step = guard.request(STREAM, &head(), Some("files"), NOW);
+    let early = guard.read(STREAM, &call("a1"), true, NOW);
+    assert!(matches!(early, BodyStep::Wait), "{early:?}");
+    left(answer(&mut guard, step, ACTIVE));
+}
+
+#[test]
+fn a_call_needs_the_scopes_of_its_rule() {
+    for (name, scope) in [("c", "base two"), ("b", "")] {
+        let mut guard = guard("gateway", RULES);
+        waiting_for_its_body(&mut guard);
+        let step = guard.read(STREAM, &call(name), true, NOW);
+        let (status, challenge, _) = refused(&step);
+        assert_eq!(status, 403, "{name}");
+        let named = challenge.contains(&format!("scope=\"{scope}\""));
+        assert_eq!(named, !scope.is_empty(), "{challenge}");
+        assert_eq!(guard.reads(STREAM), None);
+    }
+}
+
+#[test]
+fn headers_have_to_say_what_the_body_says() {
+    for (id, said) in [("7", "\"id\":7,"), ("\"x\"", "\"id\":\"x\","), ("null", "")] {
+        let mut guard = guard("gateway", RULES);
+        let mut head = head();
+        head.push(("mcp-method".to_owned(), b"tools/list".to_vec()));
+        let step = guard.request(STREAM, &head, Some("files"), NOW);
+        let step = answer(&mut guard, step, ACTIVE);
+        assert!(matches!(step, Step::Wait), "{step:?}");
+        let body = String::from_utf8(call("a1")).expect("text");
+        let body = body.replace("\"id\":7", &format!("\"id\":{id}"));
+        let step = guard.read(STREAM, body.as_bytes(), true, NOW);
+        let (status, _, body) = refused(&step);
+        assert_eq!(status, 400);
+        let wanted = format!("{{\"jsonrpc\":\"2.0\",{said}\"error\":{{\"code\":-32020,");
+        assert!(body.starts_with(&wanted), "{body}");
+    }
+}
+
+#[test]
+fn a_head_that_is_held_back_in_vain_goes_on_and_its_body_is_held_to_the_rules() {
+    for (name, allowed) in [("a1", true), ("b", false)] {
+        let mut guard = guard("gateway", RULES);
+        waiting_for_its_body(&mut guard);
+        assert!(guard.tick(after(249)).is_empty());
+        assert!(guard.settle(after(249)).is_none(), "too soon");
+        assert!(guard.tick(after(250)).is_empty());
+        let (id, step) = guard.settle(after(250)).expect("it goes on");
+        assert_eq!(id, STREAM);
+        left(step);
+        assert!(guard.settle(after(250)).is_none(), "twice");
+        let step = guard.read(STREAM, &call(name), true, after(250));
+        match (allowed, &step) {
+            (true, BodyStep::Pass(audit)) => {
+                assert!(audit.json.contains("a1"), "{}", audit.json);
+            }
+            (false, BodyStep::Reply(reply, _)) => assert_eq!(reply.status, 403),
+            (_, step) => panic!("{step:?}"),
+        }
+        // Now it is known how Envoy does it: the next goes on at once, if its
+        // token may.
+        guard.gone(STREAM);
+        left(guard.request(STREAM, &head(), Some("files"), after(251)));
+        let fields = [(":status".to_owned(), b"200".to_vec())];
+        let _ = guard.answer(STREAM, &fields, Some("files"));
+        let step = guard.read(STREAM, &call("b"), true, after(252));
+        assert!(matches!(step, BodyStep::Reset(_)), "{step:?}");
+    }
+}
+
+#[test]
+fn a_head_is_held_back_for_good_where_bodies_come_meanwhile() {
+    let mut guard = guard("gateway", RULES);
+    waiting_for_its_body(&mut guard);
+    let step = guard.read(STREAM, b"{", false, NOW);
+    assert!(matches!(step, BodyStep::Wait), "{step:?}");
+    assert!(guard.tick(after(9_000)).is_empty());
+    assert!(guard.settle(after(9_000)).is_none());
+}
+
+#[test]
+fn so_many_heads_are_held_back_and_no_more() {
+    let mut guard = limited("gateway", RULES, 2);
+    waiting_for_its_body(&mut guard);
+    let mut next = |id| guard.request(StreamId(id), &head(), Some("files"), NOW);
+    assert!(matches!(next(21), Step::Wait));
+    assert_eq!(status(&next(22)), 503);
+    guard.gone(STREAM);
+    let step = guard.request(StreamId(23), &head(), Some("files"), NOW);
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    let step = guard.request(StreamId(24), &head(), Some("files"), NOW);
+    assert_eq!(status(&step), 503);
+}
+
+#[test]
+fn so_many_wait_for_a_credential_and_no_more() {
+    let mut guard = limited("gateway", &fetched("client_credentials"), 2);
+    let step = sent(&mut guard);
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    let mut next = |id| guard.request(StreamId(id), &head(), Some("files"), NOW);
+    assert!(matches!(next(21), Step::Wait));
+    assert_eq!(status(&next(22)), 503);
+    // One call for all of them.
+    assert_eq!(guard.tick(NOW).len(), 1);
 }
