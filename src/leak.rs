@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_can_carry_the_token_is_looked_at() {
+        let search = Search::new(TOKEN);
+        assert!(search.fits("x", TOKEN) && search.fits("0123456789abcdef+/Z=", b""));
+        assert!(!search.fits("x", b"0123456789abcdef+/Z"));
+    }
+
+    #[test]
     fn a_token_may_be_all_of_a_path() {
         let search = Search::new(b"/0123456789abcdef");
         assert_eq!(search.in_path(b"/0123456789abcdef"), Some(Place::Path));

@@ -357,8 +357,8 @@ fn call(name: &str) -> Vec<u8> {
 /// This much later.
 fn after(ms: u64) -> Now {
     Now {
-        wall_ms: NOW.wall_ms + ms,
-        steady_ms: NOW.steady_ms + ms,
+        wall_ms: NOW.wall_ms.saturating_add(ms),
+        steady_ms: NOW.steady_ms.saturating_add(ms),
     }
 }
 
