@@ -340,6 +340,75 @@ fn a_credential_that_the_upstream_refuses_is_fetched_anew() {
     }
 }
 
+/// The record of a request with these fields besides.
+fn record_of(more: &[(&str, &str)], said: &[u8]) -> (Step, String) {
+    let mut guard = guard("gateway", STATIC);
+    let mut head = head();
+    for (name, value) in more {
+        head.retain(|(known, _)| known != name);
+        head.push(((*name).to_owned(), value.as_bytes().to_vec()));
+    }
+    let step = guard.request(STREAM, &head, Some("files"), NOW);
+    let step = answer(&mut guard, step, said);
+    let (Step::Forward(_, audit) | Step::Reply(_, audit)) = &step else {
+        panic!("{step:?}");
+    };
+    let json = audit.json.clone();
+    (step, json)
+}
+
+#[test]
+fn the_token_leaves_nowhere_else() {
+    let path = format!("/mcp/{TOKEN}");
+    let query = format!("/mcp?a={TOKEN}");
+    for (name, value) in [
+        ("x-note", TOKEN),
+        (":path", &path),
+        (":path", &query),
+        ("user-agent", &format!("x{TOKEN}x")),
+    ] {
+        let (_, json) = record_of(&[(name, value)], ACTIVE);
+        assert!(json.contains("leak_blocked"), "{name}: {json}");
+    }
+    let claimed = String::from_utf8_lossy(ACTIVE).replace("user-1", TOKEN);
+    let (step, json) = record_of(&[], claimed.as_bytes());
+    assert!(!json.contains(TOKEN), "{json}");
+    let (fields, _) = left(step);
+    assert!(fields.iter().all(|(name, _)| name != "x-mcp-subject"));
+}
+
+#[test]
+fn cookies_go_without_the_token_and_an_alias_of_the_session_not_at_all() {
+    let cookie = format!("a=b; access_token=x; c={TOKEN}; {TOKEN}=d; Access-Token=y; e=f");
+    let more = [
+        ("cookie", cookie.as_str()),
+        ("mcp_session_id", "x"),
+        ("x-note", "stays"),
+    ];
+    let (step, _) = record_of(&more, ACTIVE);
+    let Step::Forward(forward, _) = step else {
+        panic!("{step:?}");
+    };
+    let mut changes = forward.changes();
+    assert!(changes.any(|change| change == ("cookie", Some(&b"a=b; e=f"[..]))));
+    let mut changes = forward.changes();
+    assert!(changes.any(|change| change == ("mcp_session_id", None)));
+    for innocent in ["a=b; e=f", "a=b;e=f"] {
+        let (step, _) = record_of(&[("cookie", innocent)], ACTIVE);
+        let Step::Forward(forward, _) = step else {
+            panic!("{step:?}");
+        };
+        let mut changes = forward.changes();
+        assert!(changes.all(|(name, _)| name != "cookie"), "{innocent}");
+    }
+    let (step, _) = record_of(&[("cookie", "access_token=x")], ACTIVE);
+    let Step::Forward(forward, _) = step else {
+        panic!("{step:?}");
+    };
+    let mut changes = forward.changes();
+    assert!(changes.any(|change| change == ("cookie", None)));
+}
+
 const RULES: &str = r#""required_scopes": ["base"],
     "default_headers": {"Authorization": "Bearer kanarie-credential"},
     "rules": [
