@@ -394,3 +394,28 @@ impl Trailers {
         Self::Strip(strip)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_becomes_a_field_that_no_control_character_splits() {
+        for (claim, value) in [
+            ("user-1", "user-1"),
+            ("a b", "a b"),
+            (" a b", "%20a%20b"),
+            ("a ", "a%20"),
+            ("100%", "100%25"),
+            ("\u{e9}", "%C3%A9"),
+            ("", ""),
+        ] {
+            let set = identity_value(claim);
+            let set = set.as_ref().map(Secret::expose);
+            assert_eq!(set, Ok(value.as_bytes()), "{claim:?}");
+        }
+        for claim in ["a\nb", "\r", "\0", "a\u{7f}"] {
+            assert!(matches!(identity_value(claim), Err(Denial::ClaimRefused)));
+        }
+    }
+}

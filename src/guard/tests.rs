@@ -409,6 +409,41 @@ fn cookies_go_without_the_token_and_an_alias_of_the_session_not_at_all() {
     assert!(changes.any(|change| change == ("cookie", None)));
 }
 
+#[test]
+fn trailers_go_without_what_is_stripped_and_not_with_the_token() {
+    let strip = [
+        "authorization",
+        "x-access-token",
+        "mcp-session-id",
+        "Mcp_Session_Id",
+        "cookie",
+    ];
+    let mut trailers: Vec<Field> = strip.map(|name| (name.to_owned(), b"x".to_vec())).into();
+    trailers.push(("cookie".to_owned(), b"y".to_vec()));
+    trailers.push(("x-note".to_owned(), b"stays".to_vec()));
+    for (leaks, note) in [(false, "stays"), (true, TOKEN)] {
+        let mut guard = guard("gateway", STATIC);
+        left(sent(&mut guard));
+        trailers.push(("x-last".to_owned(), note.as_bytes().to_vec()));
+        match guard.trailers(STREAM, &trailers) {
+            TrailersStep::Continue(names) => assert!(names == strip && !leaks, "{names:?}"),
+            TrailersStep::Reply(reply, _) => assert!(leaks, "{reply:?}"),
+            step @ (TrailersStep::Hold(_) | TrailersStep::Reset(_)) => panic!("{step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_session_gets_another_name_and_one_that_is_the_credential_none() {
+    let mut guard = guard("gateway", STATIC);
+    left(sent(&mut guard));
+    let got = answered(&mut guard, "200", &[("mcp-session-id", "s-1")]);
+    assert_eq!(got.len(), 1);
+    assert!(got[0].1 != "s-1" && !got[0].1.is_empty(), "{got:?}");
+    let id = [("mcp-session-id", "Bearer kanarie-credential")];
+    assert_eq!(answered(&mut guard, "200", &id), []);
+}
+
 const RULES: &str = r#""required_scopes": ["base"],
     "default_headers": {"Authorization": "Bearer kanarie-credential"},
     "rules": [
