@@ -531,6 +531,53 @@ fn a_call_needs_the_scopes_of_its_rule() {
 }
 
 #[test]
+fn scopes_come_last_and_all_that_are_needed_are_named() {
+    let text = String::from_utf8_lossy(ACTIVE);
+    let narrow = text.replace("base one", "one");
+    let other = text.replace("gateway.example.com/mcp", "gateway.example.com/other");
+    for (said, name, wanted) in [
+        (&narrow, "a1", (403, "scope=\"base one\"")),
+        (&narrow, "b", (403, "")),
+        (&other, "b", (401, "invalid_token")),
+    ] {
+        let mut guard = guard("gateway", RULES);
+        let step = guard.request(STREAM, &head(), Some("files"), NOW);
+        let early = guard.read(STREAM, &call(name), true, NOW);
+        assert!(matches!(early, BodyStep::Wait), "{early:?}");
+        let step = answer(&mut guard, step, said.as_bytes());
+        let Step::Reply(reply, audit) = step else {
+            panic!("{step:?}");
+        };
+        let (status, challenge, _) = refused(&BodyStep::Reply(reply, audit));
+        assert_eq!(status, wanted.0, "{name}");
+        assert!(challenge.contains(wanted.1), "{challenge}");
+        assert_eq!(challenge.is_empty(), wanted.1.is_empty(), "{challenge}");
+    }
+}
+
+#[test]
+fn a_certificate_is_asked_for_where_it_counts() {
+    let bound = format!("{STATIC}, \"certificate_bound_tokens\": true");
+    let plain = guard("gateway", STATIC);
+    let bound = guard("gateway", &bound);
+    assert!(!plain.wants_certificate(&head(), Some("files")));
+    assert!(bound.wants_certificate(&head(), Some("files")));
+    for cluster in [Some("other"), Some("foreign"), None] {
+        assert!(!bound.wants_certificate(&head(), cluster), "{cluster:?}");
+    }
+}
+
+#[test]
+fn a_role_is_what_the_configuration_says() {
+    for (role, injects) in [("gateway", false), ("verifier", false), ("injector", true)] {
+        assert_eq!(guard(role, STATIC).is_injector(), injects, "{role}");
+    }
+    assert!(!guard("gateway", STATIC).fetches_credentials());
+    let fetched = fetched("client_credentials");
+    assert!(guard("gateway", &fetched).fetches_credentials());
+}
+
+#[test]
 fn headers_have_to_say_what_the_body_says() {
     for (id, said) in [("7", "\"id\":7,"), ("\"x\"", "\"id\":\"x\","), ("null", "")] {
         let mut guard = guard("gateway", RULES);
