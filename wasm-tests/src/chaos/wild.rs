@@ -61,6 +61,8 @@ pub(super) struct Seen {
     pub(super) in_flight: AtomicUsize,
     /// The most that there have been of those.
     pub(super) most: AtomicUsize,
+    /// Requests that were left without an answer.
+    pub(super) hung: AtomicUsize,
 }
 
 /// What is done with a request.
@@ -220,6 +222,9 @@ async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let asked = connection.read(&shared.seen).await?;
         let _pending = Pending::begin(&shared.seen);
         for one in (shared.script)(&asked) {
+            if matches!(one, Move::Hang) {
+                shared.seen.hung.fetch_add(1, Ordering::SeqCst);
+            }
             if !connection.act(one).await? {
                 return Ok(());
             }

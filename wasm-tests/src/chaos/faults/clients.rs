@@ -90,14 +90,12 @@ const BEHAVIOURS: &[Behaviour] = &[
         what: "leaves while the upstream works",
         run: |world, number| {
             let mut client = resetting(world)?;
-            let working = Seen::get(&world.upstream.seen().in_flight);
+            let hung = Seen::get(&world.upstream.seen().hung);
             client
                 .send(&with(&format!("good-w-{number}"), "hang"))
                 .map_err(failed)?;
             let seen = world.upstream.seen();
-            seen.wait("the request upstream", |seen| {
-                Seen::get(&seen.in_flight) > working
-            })?;
+            seen.wait("the request upstream", |seen| Seen::get(&seen.hung) > hung)?;
             Ok(Got::Nothing)
         },
         right: &[Got::Nothing],
