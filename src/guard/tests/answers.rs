@@ -1,0 +1,113 @@
+//! What the client gets of an answer.
+
+use super::*;
+
+const ANSWER: &[(&str, &str)] = &[
+    ("access-control-allow-origin", "*"),
+    ("access-control-max-age", "9"),
+    ("authentication-info", "x"),
+    ("proxy-authenticate", "Basic"),
+    ("proxy-authentication-info", "x"),
+    ("vary", "Accept"),
+    ("vary", "Accept-Language"),
+    ("www-authenticate", "Bearer"),
+    ("x-echo", "got Bearer kanarie-credential."),
+    ("x-note", "stays"),
+];
+
+/// The head that the client gets, or the status of the answer in its place.
+fn got(
+    guard: &mut Guard,
+    status: &str,
+    fields: &[(&str, &str)],
+) -> Result<Vec<(String, String)>, u16> {
+    let status = (":status".to_owned(), status.as_bytes().to_vec());
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+    let mut all: Vec<Field> = fields.iter().map(owned).chain([status]).collect();
+    match guard.answer(STREAM, &all, Some("files")) {
+        Answer::Pass(edits) => {
+            for (name, value) in edits {
+                all.retain(|(known, _)| *known != name);
+                all.extend(value.map(|value| (name, value)));
+            }
+        }
+        Answer::Replace(reply, _) => return Err(reply.status),
+    }
+    all.retain(|(name, _)| name != ":status");
+    all.sort();
+    let text = |(name, value)| (name, String::from_utf8(value).expect("text"));
+    Ok(all.into_iter().map(text).collect())
+}
+
+#[test]
+fn an_answer_goes_without_the_upstreams_authentication() {
+    let mut guard = guard("gateway", STATIC);
+    left(&sent(&mut guard));
+    let wanted = with(&[
+        ("access-control-allow-origin", "*"),
+        ("access-control-max-age", "9"),
+        ("vary", "Accept"),
+        ("vary", "Accept-Language"),
+        ("x-note", "stays"),
+    ]);
+    assert_eq!(got(&mut guard, "200", ANSWER), Ok(wanted));
+}
+
+#[test]
+fn a_page_gets_the_guards_word_on_origins_and_no_other() {
+    let mut guard = guard("gateway", STATIC);
+    let page = head_with(&[("origin", "https://app.example.com")]);
+    left(&sent_with(&mut guard, &page));
+    let wanted = with(&[
+        ("access-control-allow-origin", "https://app.example.com"),
+        ("access-control-expose-headers", crate::reply::EXPOSED),
+        ("vary", "Accept, Accept-Language, Origin"),
+        ("x-note", "stays"),
+    ]);
+    assert_eq!(got(&mut guard, "200", ANSWER), Ok(wanted));
+}
+
+#[test]
+fn a_session_gets_another_name_and_one_that_is_the_credential_none() {
+    let mut guard = guard("gateway", STATIC);
+    left(&sent(&mut guard));
+    let fields = got(&mut guard, "200", &[("mcp-session-id", "s-1")]);
+    let fields = fields.expect("an answer");
+    assert_eq!(fields.len(), 1);
+    assert!(
+        fields[0].1 != "s-1" && !fields[0].1.is_empty(),
+        "{fields:?}"
+    );
+    let id = [("mcp-session-id", "Bearer kanarie-credential")];
+    assert_eq!(got(&mut guard, "200", &id), Ok(vec![]));
+}
+
+#[test]
+fn a_credential_that_the_upstream_refuses_is_fetched_anew() {
+    let echo = [("x-echo", "kanarie-fetched"), ("x-note", "kanarie-fetche")];
+    let kept = with(&[("x-note", "kanarie-fetche")]);
+    for role in ["gateway", "injector"] {
+        for status in ["200", "401", "407"] {
+            let mut guard = guard(role, &fetched("client_credentials"));
+            let at = |guard: &mut Guard, now: Now| match role {
+                "injector" => guard.inject(STREAM, &head(), Some("files"), MARK, Some(now)),
+                _ => guard.request(STREAM, &head(), Some("files"), now),
+            };
+            let mut step = at(&mut guard, NOW);
+            if role == "gateway" {
+                step = answer_now(&mut guard, step, ACTIVE);
+            }
+            left(&answer_now(&mut guard, step, FETCHED));
+            let wanted = match (role, status) {
+                ("gateway", "401" | "407") => Err(502),
+                _ => Ok(kept.clone()),
+            };
+            assert_eq!(got(&mut guard, status, &echo), wanted, "{role}");
+            guard.gone(STREAM);
+            // One that is refused at once is not fetched over and over again.
+            let step = at(&mut guard, after(5_000));
+            let waits = matches!(step, Step::Wait);
+            assert_eq!(waits, status != "200", "{role} {status}: {step:?}");
+        }
+    }
+}
