@@ -3,7 +3,8 @@
 //!
 //! A client can take its time over a body. The answer must not be older for that
 //! than it may be for any other request, or a token that is revoked meanwhile
-//! would let in one that was begun in time.
+//! would let in one that was begun in time. (Where the head has gone already, its
+//! body is held back only if the token is known by then to be bad.)
 
 use super::{Guard, Refused, Step, Verdict};
 use crate::audit::Source;
