@@ -3,6 +3,7 @@
 //! It reads a request of HTTP/1.1 to its end, keeps little of it, and then does
 //! what its script says. It can stop to listen, and begin again.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -61,8 +62,8 @@ pub(super) struct Seen {
     pub(super) in_flight: AtomicUsize,
     /// The most that there have been of those.
     pub(super) most: AtomicUsize,
-    /// Requests that were left without an answer.
-    pub(super) hung: AtomicUsize,
+    /// Heads of requests, by path.
+    paths: Mutex<BTreeMap<String, usize>>,
 }
 
 /// What is done with a request.
@@ -175,6 +176,19 @@ impl Seen {
         count.load(Ordering::SeqCst)
     }
 
+    /// Heads of requests for this path.
+    pub(super) fn of(&self, path: &str) -> usize {
+        let paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.get(path).copied().unwrap_or_default()
+    }
+
+    fn arrived(&self, head: &[u8]) {
+        let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        let path = String::from_utf8_lossy(path).into_owned();
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        *paths.entry(path).or_default() += 1;
+    }
+
     /// Waits until this is so.
     ///
     /// # Errors
@@ -222,9 +236,6 @@ async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let asked = connection.read(&shared.seen).await?;
         let _pending = Pending::begin(&shared.seen);
         for one in (shared.script)(&asked) {
-            if matches!(one, Move::Hang) {
-                shared.seen.hung.fetch_add(1, Ordering::SeqCst);
-            }
             if !connection.act(one).await? {
                 return Ok(());
             }
@@ -246,6 +257,7 @@ impl Connection {
             content: Vec::new(),
         };
         seen.heads.fetch_add(1, Ordering::SeqCst);
+        seen.arrived(&asked.head);
         let mut left = length(&asked.head);
         loop {
             let now = self.buffer.len().min(left);

@@ -74,12 +74,8 @@ const BEHAVIOURS: &[Behaviour] = &[
         what: "resets in its content, half of which is upstream",
         run: |world, number| {
             let mut client = resetting(world)?;
-            let heads = Seen::get(&world.upstream.seen().heads);
-            client
-                .write(&unfinished(&format!("good-u-{number}"), "half"))
-                .map_err(failed)?;
-            let seen = world.upstream.seen();
-            seen.wait("the head upstream", |seen| Seen::get(&seen.heads) > heads)?;
+            let bytes = unfinished(&format!("good-u-{number}"), "half");
+            upstream(world, "half", || client.write(&bytes).map_err(failed))?;
             Ok(Got::Nothing)
         },
         right: &[Got::Nothing],
@@ -90,12 +86,8 @@ const BEHAVIOURS: &[Behaviour] = &[
         what: "leaves while the upstream works",
         run: |world, number| {
             let mut client = resetting(world)?;
-            let hung = Seen::get(&world.upstream.seen().hung);
-            client
-                .send(&with(&format!("good-w-{number}"), "hang"))
-                .map_err(failed)?;
-            let seen = world.upstream.seen();
-            seen.wait("the request upstream", |seen| Seen::get(&seen.hung) > hung)?;
+            let request = with(&format!("good-w-{number}"), "hang");
+            upstream(world, "hang", || client.send(&request).map_err(failed))?;
             Ok(Got::Nothing)
         },
         right: &[Got::Nothing],
@@ -208,6 +200,20 @@ fn asked_about(world: &World, send: impl FnOnce() -> Result<(), String>) -> Resu
     seen.wait("no call under way", |seen| Seen::get(&seen.in_flight) == 0)?;
     send()?;
     seen.wait("the call", |seen| Seen::get(&seen.in_flight) > 0)
+}
+
+/// Sends, and waits until the upstream has got one more request for this path,
+/// which is nobody else's.
+fn upstream(
+    world: &World,
+    path: &str,
+    send: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    let path = format!("/github/mcp/{path}");
+    let seen = world.upstream.seen();
+    let before = seen.of(&path);
+    send()?;
+    seen.wait("the request upstream", |seen| seen.of(&path) > before)
 }
 
 /// A request whose content is not all there.
