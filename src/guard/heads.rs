@@ -204,12 +204,17 @@ impl Guard {
         }
     }
 
-    /// Finds the heads that are held back in vain, it seems.
+    /// Finds the heads that are held back in vain, it seems; or surely, where
+    /// another has shown it since.
     pub(super) fn lose_patience(&mut self, now: Now) {
-        if self.held == 0 || self.bodies != Bodies::Unknown {
+        let due = match self.bodies {
+            Bodies::Unknown => now.steady_ms.saturating_sub(PATIENCE),
+            Bodies::AfterHead => now.steady_ms,
+            Bodies::WithHead => return,
+        };
+        if self.held == 0 {
             return;
         }
-        let due = now.steady_ms.saturating_sub(PATIENCE);
         for (id, stream) in &mut self.streams {
             let Stream::Waiting(plan) = stream else {
                 continue;

@@ -2,7 +2,10 @@
 
 mod answers;
 mod bodies;
+mod fetching;
+mod issuers;
 mod leaving;
+mod lives;
 mod renewed;
 
 use super::*;

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io::Write as _;
 use std::thread;
+use std::time::Duration;
 
 use mcp_token_guard_tests::client::{Http1, Http2, Protocol, Response, encode};
 use mcp_token_guard_tests::envoy::{Bench, Surroundings, pieces};
@@ -450,6 +451,36 @@ fn a_body_may_come_in_any_pieces() {
             }
         }
     }
+}
+
+/// Nobody tells the guard that Envoy keeps the bodies of heads that are held
+/// back. The first head to go on shows it, and all that are held back by then go
+/// on as well, however young.
+#[test]
+fn none_is_forgotten_while_it_is_found_out_how_bodies_come() {
+    let mut world = World::start(false);
+    let request = tool("echo").header("Authorization", world.token(ALL));
+    let to = world.bench.envoy.address();
+    let mut clients = Vec::new();
+    let is_shown = |world: &World| world.bench.upstream("alpha").record().complete > 0;
+    while !is_shown(&world) {
+        let request = request.clone();
+        clients.push(thread::spawn(move || {
+            let mut client = Http1::connect(to).unwrap();
+            client.send(&request).unwrap();
+            client.response(false).unwrap().status
+        }));
+        // They are to be of different ages.
+        thread::sleep(Duration::from_millis(30));
+    }
+    let count = clients.len();
+    assert!(count > 3, "{count} clients");
+    for (place, client) in clients.into_iter().enumerate() {
+        assert_eq!(client.join().unwrap(), 200, "{place} of {count}");
+    }
+    let arrived = world.bench.arrived();
+    assert_eq!(arrived.len(), count);
+    assert!(arrived.iter().all(|one| one.body == request.body));
 }
 
 /// Whichever of body and answer about the token comes first, nothing leaves

@@ -111,3 +111,65 @@ fn a_credential_that_the_upstream_refuses_is_fetched_anew() {
         }
     }
 }
+
+/// In this role, before [`STREAM`] is answered.
+fn open(role: &str, server: &str) -> Guard {
+    let mut guard = configured(role, server, r#""unlisted_clusters": "ignore""#);
+    let mut step = match role {
+        "injector" => injected(&mut guard, MARK),
+        _ => sent(&mut guard),
+    };
+    if matches!(step, Step::Wait) {
+        step = answer_now(&mut guard, step, FETCHED);
+    }
+    left(&step);
+    guard
+}
+
+#[test]
+fn an_answer_is_looked_at_where_something_can_be_in_it() {
+    let by_client = fetched("client_credentials");
+    for (role, server, looks) in [
+        ("gateway", STATIC, true),
+        ("verifier", STATIC, true),
+        ("injector", STATIC, false),
+        ("injector", &by_client, true),
+    ] {
+        let mut guard = open(role, server);
+        assert_eq!(guard.looks_at_answer(STREAM), looks, "{role}");
+        assert!(!guard.looks_at_answer(OTHER), "of nobody");
+        let step = match role {
+            "injector" => guard.inject(OTHER, &head(), Some("foreign"), None, Some(NOW)),
+            _ => guard.request(OTHER, &head(), Some("foreign"), NOW),
+        };
+        assert!(matches!(step, Step::Ignore), "{step:?}");
+        assert_eq!(guard.looks_at_answer(OTHER), role != "injector");
+    }
+    let mut waiting = guard("gateway", STATIC);
+    let step = waiting.request(STREAM, &head(), Some("files"), NOW);
+    assert!(matches!(step, Step::Ask(_)), "{step:?}");
+    assert!(!waiting.looks_at_answer(STREAM));
+}
+
+#[test]
+fn an_answer_from_another_cluster_is_not_let_through() {
+    let fields = [(":status".to_owned(), b"200".to_vec())];
+    for (role, cluster, passes) in [
+        ("gateway", Some("files"), true),
+        ("gateway", None, true),
+        ("gateway", Some("other"), false),
+        ("gateway", Some("foreign"), false),
+        // It is behind the injector, which has its own word on the cluster.
+        ("verifier", Some("other"), true),
+    ] {
+        let mut guard = open(role, STATIC);
+        let answer = guard.answer(STREAM, &fields, cluster);
+        assert_eq!(matches!(answer, Answer::Pass(_)), passes, "{cluster:?}");
+        // One that was let alone.
+        let step = guard.request(OTHER, &head(), Some("foreign"), NOW);
+        assert!(matches!(step, Step::Ignore), "{step:?}");
+        let answer = guard.answer(OTHER, &fields, cluster);
+        let ours = matches!(cluster, Some("files" | "other"));
+        assert_eq!(matches!(answer, Answer::Pass(_)), !ours, "{cluster:?}");
+    }
+}

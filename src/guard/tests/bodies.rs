@@ -141,6 +141,79 @@ fn a_head_that_is_held_back_in_vain_goes_on_and_its_body_is_held_to_the_rules() 
 }
 
 #[test]
+fn what_one_head_shows_lets_the_others_go() {
+    let mut guard = guard("gateway", RULES);
+    waiting_for_its_body(&mut guard);
+    let step = guard.request(OTHER, &head(), Some("files"), after(200));
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    assert!(guard.tick(after(250)).is_empty());
+    let (id, step) = guard.settle(after(250)).expect("it goes on");
+    assert_eq!(id, STREAM);
+    left(&step);
+    assert!(guard.settle(after(250)).is_none());
+    let step = guard.read(STREAM, &call("a1"), true, after(250));
+    assert!(matches!(step, BodyStep::Pass(_)), "{step:?}");
+    assert!(guard.tick(after(251)).is_empty());
+    let (id, step) = guard.settle(after(251)).expect("it goes on too");
+    assert_eq!(id, OTHER);
+    left(&step);
+    assert!(guard.settle(after(251)).is_none(), "twice");
+}
+
+/// An answer that has one scope of no use.
+const POOR: &str = r#"{"active":true,"aud":"https://gateway.example.com/mcp","scope":"other"}"#;
+
+#[test]
+fn scopes_are_for_the_body_to_say_unless_the_head_goes_first() {
+    let poor = head_with(&[("authorization", "Bearer kanarie-T-with-another-scope")]);
+    let mut guard = guard("gateway", RULES);
+    let step = guard.request(STREAM, &poor, Some("files"), NOW);
+    let step = answer_now(&mut guard, step, POOR.as_bytes());
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    // In vain, it seems: now there is nothing else to go by.
+    assert!(guard.tick(after(250)).is_empty());
+    let (_, step) = guard.settle(after(250)).expect("it is judged");
+    assert_eq!(refused(&step).0, 403);
+    // And where the head goes first there never is.
+    guard.bodies = heads::Bodies::AfterHead;
+    let step = guard.request(OTHER, &poor, Some("files"), after(251));
+    assert_eq!(refused(&step).0, 403);
+    assert_eq!(guard.held, 0);
+}
+
+#[test]
+fn a_body_that_comes_later_shows_nothing() {
+    for (ms, body) in [(252, &b" "[..]), (253, b" "), (250, b"")] {
+        let mut guard = guard("gateway", RULES);
+        waiting_for_its_body(&mut guard);
+        assert!(guard.tick(after(250)).is_empty());
+        left(&guard.settle(after(250)).expect("it goes on").1);
+        let step = guard.read(STREAM, body, false, after(ms));
+        assert!(matches!(step, BodyStep::Wait), "{step:?}");
+        let shows = ms == 252;
+        let shown = guard.bodies == heads::Bodies::AfterHead;
+        assert_eq!(shown, shows, "{ms} {body:?}");
+    }
+}
+
+#[test]
+fn the_record_has_the_id_of_the_request_whichever_goes_first() {
+    let mut guard = guard("gateway", RULES);
+    let named = head_with(&[("x-request-id", "r-17")]);
+    let step = guard.request(STREAM, &named, Some("files"), NOW);
+    let step = answer_now(&mut guard, step, ACTIVE);
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    assert!(guard.tick(after(250)).is_empty());
+    left(&guard.settle(after(250)).expect("it goes on").1);
+    let step = guard.read(STREAM, &call("a1"), true, after(250));
+    let BodyStep::Pass(audit) = &step else {
+        panic!("{step:?}");
+    };
+    let json = &audit.json;
+    assert!(json.contains("r-17") && json.contains("a1"), "{json}");
+}
+
+#[test]
 fn a_head_is_held_back_for_good_where_bodies_come_meanwhile() {
     let mut guard = guard("gateway", RULES);
     waiting_for_its_body(&mut guard);
@@ -148,4 +221,25 @@ fn a_head_is_held_back_for_good_where_bodies_come_meanwhile() {
     assert!(matches!(step, BodyStep::Wait), "{step:?}");
     assert!(guard.tick(after(9_000)).is_empty());
     assert!(guard.settle(after(9_000)).is_none());
+}
+
+#[test]
+fn trailers_do_not_go_behind_a_body_that_is_held_back() {
+    for responds in [false, true] {
+        let mut guard = guard("gateway", RULES);
+        waiting_for_its_body(&mut guard);
+        assert!(guard.tick(after(250)).is_empty());
+        left(&guard.settle(after(250)).expect("it goes on").1);
+        if responds {
+            let fields = [(":status".to_owned(), b"200".to_vec())];
+            let answer = guard.answer(STREAM, &fields, Some("files"));
+            assert!(matches!(answer, Answer::Pass(_)), "{answer:?}");
+        }
+        match guard.trailers(STREAM, &[]) {
+            TrailersStep::Reply(reply, _) => assert!(!responds && reply.status == 400),
+            TrailersStep::Reset(_) => assert!(responds),
+            step => panic!("{step:?}"),
+        }
+        assert!(guard.streams.is_empty());
+    }
 }
