@@ -421,4 +421,78 @@ mod tests {
         assert_eq!(kept, Kept::default());
         assert_eq!(cache.active.entries.len(), 3);
     }
+    /// RFC7662-4-cb, where the wall clock was set meanwhile.
+    #[test]
+    fn a_stale_answer_ends_with_exp_by_the_wall_clock_too() {
+        let mut policy = policy(8);
+        policy.stale_if_error = Duration::from_secs(60);
+        let mut cache = Cache::new(&policy, &limits(1 << 20));
+        cache.keep_active(digest(1), &claims(Some(180.0)), Now::at_seconds(100));
+        let mut stale = |wall_ms| {
+            let now = Now {
+                wall_ms,
+                ..Now::at_seconds(140)
+            };
+            matches!(cache.find(&digest(1), now), Known::Unknown(Some(_)))
+        };
+        assert!(stale(179_999) && !stale(180_000));
+    }
+
+    /// What is kept by number, in two of three bytes each.
+    fn shelf() -> Shelf<u32, ()> {
+        let mut shelf = Shelf::new(3, 6);
+        for key in [1, 2, 3] {
+            assert!(shelf.put(entry(key, 1_000), 0).inserted);
+        }
+        shelf
+    }
+
+    fn entry(key: u32, kept_until: u64) -> Entry<u32, ()> {
+        Entry {
+            key,
+            value: (),
+            fresh_until: kept_until,
+            kept_until,
+            weight: 2,
+            used: false,
+        }
+    }
+
+    fn kept(shelf: &mut Shelf<u32, ()>) -> Vec<u32> {
+        (1..9).filter(|key| shelf.find(key, 0).is_some()).collect()
+    }
+
+    #[test]
+    fn the_hand_passes_what_was_used_and_takes_the_next() {
+        let mut shelf = shelf();
+        shelf.find(&1, 0);
+        assert_eq!(shelf.put(entry(4, 1_000), 0).evicted, 1);
+        assert_eq!(kept(&mut shelf), [1, 3, 4]);
+        // All are used now: the second round takes where the first began.
+        shelf.put(entry(5, 1_000), 0);
+        assert_eq!(kept(&mut shelf), [1, 4, 5]);
+    }
+
+    #[test]
+    fn what_is_of_no_use_any_more_is_not_passed() {
+        let mut shelf = Shelf::new(2, 6);
+        shelf.put(entry(1, 1_000), 0);
+        shelf.put(entry(2, 1_000), 0);
+        shelf.find(&1, 0);
+        shelf.find(&2, 0);
+        shelf.entries[1].kept_until = 50;
+        shelf.put(entry(3, 1_000), 50);
+        assert_eq!(kept(&mut shelf), [1, 3]);
+    }
+
+    #[test]
+    fn what_fills_it_alone_is_kept() {
+        let mut shelf = shelf();
+        let heavy = Entry {
+            weight: 6,
+            ..entry(4, 1_000)
+        };
+        assert_eq!(shelf.put(heavy, 0).evicted, 3);
+        assert_eq!(kept(&mut shelf), [4]);
+    }
 }

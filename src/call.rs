@@ -259,3 +259,6 @@ fn target(message: &Message) -> Result<Option<&str>, Denial> {
         Member::Absent | Member::Other => Err(Denial::MalformedBody),
     }
 }
+
+#[cfg(test)]
+mod tests;

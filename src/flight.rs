@@ -267,3 +267,6 @@ pub(crate) enum Waiter {
 
 /// How long after its timeout a call is given up.
 pub(crate) const MARGIN_MS: u64 = 1_000;
+
+#[cfg(test)]
+mod tests;

@@ -354,4 +354,36 @@ mod tests {
             prop_assert!(Head::read(&path_of(&path)).has_query_token());
         }
     }
+    #[test]
+    fn a_method_is_read_as_it_is_written() {
+        for (text, method) in [
+            ("DELETE", Method::Delete),
+            ("GET", Method::Get),
+            ("HEAD", Method::Head),
+            ("OPTIONS", Method::Options),
+            ("POST", Method::Post),
+            ("CONNECT", Method::Tunnel),
+            ("TRACE", Method::Tunnel),
+            ("PUT", Method::Other),
+            ("post", Method::Other),
+        ] {
+            let fields = [field(":method", text)];
+            assert_eq!(Head::read(&fields).method, method, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_is_options_of_an_origin_that_asks_for_a_method() {
+        let all = [
+            field(":method", "OPTIONS"),
+            field("origin", "https://app.example.com"),
+            field("access-control-request-method", "POST"),
+        ];
+        assert!(Head::read(&all).is_preflight());
+        for without in 0..all.len() {
+            let mut some = all.to_vec();
+            some.remove(without);
+            assert!(!Head::read(&some).is_preflight(), "without {without}");
+        }
+    }
 }

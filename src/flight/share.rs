@@ -199,4 +199,36 @@ mod tests {
         assert_eq!(bounds(16).share(4), 1);
         assert_eq!(bounds(3).share(256), 85);
     }
+    #[test]
+    fn the_whole_is_the_bound_for_all_of_them() {
+        let mut flights = Flights::default();
+        let [first, second] = [0, 1].map(|place| IssuerId::at(place).unwrap());
+        let bounds = Bounds {
+            in_flight: 2,
+            waiting: 3,
+            issuers: 3,
+        };
+        let room = |flights: &mut Flights| flights.room(bounds, NOW);
+        assert!(!room(&mut flights).is_none() && room(&mut flights).has(first));
+        ask(&mut flights, 0, 1);
+        assert!(!room(&mut flights).has(first) && room(&mut flights).has(second));
+        ask(&mut flights, 2, 2);
+        assert!(room(&mut flights).is_none() && !room(&mut flights).has(second));
+        assert!(!flights.may_ask(second, bounds, NOW));
+        assert!(flights.may_wait(second, bounds));
+        ask(&mut flights, 2, 3);
+        assert!(!flights.may_wait(second, bounds));
+        // Of one alone the share is all there is.
+        let alone = Bounds {
+            issuers: 1,
+            ..bounds
+        };
+        let mut flights = Flights::default();
+        ask(&mut flights, 0, 1);
+        assert!(flights.room(alone, NOW).has(first));
+        ask(&mut flights, 0, 2);
+        assert!(!flights.may_ask(first, alone, NOW) && flights.may_wait(first, alone));
+        ask(&mut flights, 0, 3);
+        assert!(!flights.may_wait(first, alone));
+    }
 }
