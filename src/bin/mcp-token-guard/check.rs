@@ -1,6 +1,7 @@
 //! `check`: reads the files, finds the guards in them, and looks at what the
 //! proxy around each does to it.
 
+mod certificates;
 pub(crate) mod clusters;
 pub(crate) mod document;
 mod gateway_api;
@@ -49,6 +50,7 @@ fn look(documents: &[&Document], env: bool, report: &mut Report) {
     for document in documents {
         report.seen(document);
         routes::check(document, &guards, report);
+        certificates::of_clients(document, &guards, report);
     }
     clusters::check(documents, &guards, report);
     istio::check(documents, &guards, report);

@@ -71,6 +71,22 @@ impl Sample {
         self
     }
 
+    /// With this at the place in the configuration of the guard, which the
+    /// sample of Envoy has as a text; null takes away what is there.
+    fn configured(mut self, pointer: &str, value: Value) -> Self {
+        let place = at(&format!("{GUARD}/typed_config/config/configuration/value"));
+        let text = self.0[0].pointer_mut(&place).expect("a configuration");
+        let parsed = serde_json::from_str(text.as_str().expect("a text")).expect("JSON");
+        let mut inner = Self(vec![parsed]).with(pointer, value).0.remove(0);
+        let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+        let members = inner.pointer_mut(parent).and_then(Value::as_object_mut);
+        members
+            .expect("members")
+            .retain(|name, value| name != key || !value.is_null());
+        *text = inner.to_string().into();
+        self
+    }
+
     /// Each document is JSON, which is YAML.
     pub fn file(&self) -> PathBuf {
         let documents: Vec<_> = self.0.iter().map(Value::to_string).collect();
@@ -353,6 +369,46 @@ fn rules_without_the_body_before_the_head() {
         .within("EnvoyPatchPolicy", "mcp-token-guard", place, json!(needed))
         .within("EnvoyPatchPolicy", "mcp-token-guard", is_true, json!(true))
         .is_fine();
+}
+
+#[test]
+fn bound_tokens_where_no_client_is_asked_for_a_certificate() {
+    const TLS: &str = "/static_resources/listeners/0/filter_chains/0/transport_socket";
+    const BOUND: &str = "/servers/demo/certificate_bound_tokens";
+    let with = |bound: &Value| simple().configured(BOUND, bound.clone());
+    let socket = |context: Value| json!({"typed_config": context});
+    for bound in [json!(true), json!("required")] {
+        let place = "servers.demo.certificate_bound_tokens";
+        let said = "asks no client for one";
+        with(&bound).warns(place, said);
+        let plain = json!({"common_tls_context": {"tls_certificates": []}});
+        with(&bound).with(TLS, socket(plain)).warns(place, said);
+        for context in [
+            json!({"common_tls_context": {"validation_context": {"trusted_ca": {}}}}),
+            json!({"common_tls_context": {"combinedValidationContext": {}}}),
+            json!({"require_client_certificate": true}),
+        ] {
+            with(&bound).with(TLS, socket(context)).is_fine();
+        }
+    }
+    with(&json!(false)).is_fine();
+}
+
+#[test]
+fn a_certificate_that_is_to_prove_who_asks_and_is_not_there() {
+    const OURS: &str = "/static_resources/clusters/0/transport_socket/typed_config";
+    const ENDPOINT: &str = "/authorization_server/introspection";
+    let by_certificate = || {
+        Sample::of(&["tls.yaml"])
+            .configured(&format!("{ENDPOINT}/auth_method"), json!("tls_client_auth"))
+            .configured(&format!("{ENDPOINT}/client_secret"), Value::Null)
+            .configured("/session_key", json!("${env:INTROSPECTION_CLIENT_SECRET}"))
+    };
+    by_certificate().warns("static_resources.clusters[0]", "who it is");
+    for name in ["tls_certificates", "tls_certificate_sds_secret_configs"] {
+        let place = format!("{OURS}/common_tls_context/{name}");
+        by_certificate().with(&place, json!([{}])).is_fine();
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::certificates;
 use super::document::{Document, Kind};
 use super::guard::Guard;
 use super::report::Report;
@@ -44,6 +45,7 @@ pub(crate) fn check(documents: &[&Document], guards: &[Guard<'_>], report: &mut 
         }
         if gets_credential || is_asked {
             encryption(document, at, name, report);
+            certificates::of_ours(document, at, name, guards, report);
         }
     }
     for document in documents {
