@@ -318,6 +318,35 @@ mod tests {
     }
 
     #[test]
+    fn patterns_of_one_server_may_overlap() {
+        for (one, other, fine) in [
+            (r#""a*""#, r#""b*""#, true),
+            (r#"["a*", "ab*"]"#, r#"["b*", "c*"]"#, true),
+            (r#"["a*", "b*"]"#, r#""ab*""#, false),
+        ] {
+            let text = format!(
+                r#"{{
+                "authorization_server": {{
+                    "issuer": "https://auth.example.com",
+                    "introspection": {{
+                        "url": "https://auth.example.com/introspect", "cluster": "as",
+                        "client_id": "gw", "client_secret": "s"
+                    }}
+                }},
+                "servers": {{
+                    "one": {{"resource": "https://gw.example.com/1", "cluster": {one},
+                        "default_headers": {{}}}},
+                    "other": {{"resource": "https://gw.example.com/2", "cluster": {other},
+                        "default_headers": {{}}}}
+                }}
+            }}"#
+            );
+            let config = crate::config::Config::parse(text.as_bytes(), &|_| None);
+            assert_eq!(config.is_ok(), fine, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn a_path_that_could_have_other_segments_has_no_reading() {
         for (path, read) in [
             ("/a/b", "/a/b"),

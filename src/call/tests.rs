@@ -219,6 +219,13 @@ fn the_record_tells_of_the_message_that_is_refused_or_of_the_first() {
     let also = DENIED.replace("2,", "4,");
     assert_eq!(described(&format!("[{DENIED},{also},{PING}]")), tool("no"));
     let nameless = r#"{"jsonrpc":"2.0","id":5,"method":"tools/call"}"#;
+    let placeless = r#"{"jsonrpc":"2.0","id":6,"method":"resources/read"}"#;
+    for (body, method) in [
+        (format!("[{nameless},{placeless}]"), "tools/call"),
+        (format!("[{placeless},{nameless}]"), "resources/read"),
+    ] {
+        assert_eq!(described(&body), of(method, None, Id::Absent));
+    }
     for body in [
         format!("[{DENIED},{nameless}]"),
         format!("[{nameless},{DENIED}]"),

@@ -212,6 +212,7 @@ mod tests {
         assert!(!room(&mut flights).is_none() && room(&mut flights).has(first));
         ask(&mut flights, 0, 1);
         assert!(!room(&mut flights).has(first) && room(&mut flights).has(second));
+        assert!(!flights.may_wait(first, bounds) && !flights.may_ask(first, bounds, NOW));
         ask(&mut flights, 2, 2);
         assert!(room(&mut flights).is_none() && !room(&mut flights).has(second));
         assert!(!flights.may_ask(second, bounds, NOW));

@@ -134,6 +134,30 @@ fn what_can_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
+fn every_character_is_one() {
+    for character in [
+        '\u{7f}',
+        '\u{80}',
+        '\u{7ff}',
+        '\u{800}',
+        '\u{d7ff}',
+        '\u{e000}',
+        '\u{ffff}',
+        '\u{10000}',
+        '\u{3ffff}',
+        '\u{40000}',
+        '\u{fffff}',
+        '\u{100000}',
+        '\u{10ffff}',
+    ] {
+        let call = one(&format!(
+            r#"{{"{character}":"{character}","method":"{character}"}}"#
+        ));
+        assert_eq!(call.method, Some(character.to_string().into()));
+    }
+}
+
+#[test]
 fn other_encodings_are_refused() {
     let message = r#"{"method":"a"}"#;
     let utf16: Vec<u8> = message.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -149,6 +173,12 @@ fn other_encodings_are_refused() {
         b"{\"method\":\"\xed\xa0\x80\"}",
         b"{\"method\":\"\xf4\x90\x80\x80\"}",
         b"{\"x\":\"\xe2\x82\"}",
+        // Where it does not count as well.
+        b"{\"x\":\"\xed\xa0\x80\"}",
+        b"{\"x\":\"\xe0\x9f\xbf\"}",
+        b"{\"x\":\"\xf0\x8f\xbf\xbf\"}",
+        b"{\"x\":\"\xf4\x90\x80\x80\"}",
+        b"{\"x\":\"\xf5\x80\x80\x80\"}",
         b"{\"x\":\"a\nb\"}",
         b"{\"x\":\"\x00\"}",
     ] {

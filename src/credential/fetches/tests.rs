@@ -356,3 +356,69 @@ fn a_call_goes_on_when_all_have_left_and_is_given_up_when_it_is_overdue() {
     assert_eq!(world.held(key), None);
     assert!(world.fetches.ready().is_none());
 }
+
+/// One secret is refused: the other is tried, once, and goes first from then on.
+#[test]
+fn of_two_secrets_the_other_is_tried_where_one_is_refused() {
+    const REFUSED: &str = r#"{"error":"invalid_client"}"#;
+    let two = CONFIG.replace(r#""client_secret": "b""#, r#""client_secret": ["b", "c"]"#);
+    let config = || Config::parse(two.as_bytes(), &|_| None).unwrap();
+    let world = || World {
+        fetches: Fetches::new(&config()),
+        config: config(),
+        ..World::new()
+    };
+    let begun = |world: &mut World| {
+        let key = world.own();
+        let stream = StreamId(1);
+        world.fetches.begin(key, None, u64::MAX, Some(stream));
+        world.ask(key)
+    };
+    for (status, body) in [(400, REFUSED), (500, "")] {
+        let mut world = world();
+        let call = begun(&mut world);
+        let landed = world.land(call, status, body);
+        if status == 400 {
+            assert_eq!(landed, None);
+            assert!(world.fetches.has_to_ask() && !world.fetches.has_ready());
+            let call = world.ask(world.own());
+            let landed = world.land(call, status, body);
+            assert_eq!(landed, Some(Err(Fault::ClientRefused)));
+        } else {
+            assert!(matches!(landed, Some(Err(_))), "{landed:?}");
+        }
+        assert!(world.fetches.has_ready() && !world.fetches.has_to_ask());
+        assert_eq!(world.fetches.notices().count(), 0);
+    }
+    let mut world = world();
+    let call = begun(&mut world);
+    assert_eq!(world.land(call, 401, REFUSED), None);
+    let call = world.ask(world.own());
+    let landed = world.land(call, 200, &issued("t", Some(300)));
+    assert_eq!(landed, Some(Ok(())));
+    let notices: Vec<String> = world.fetches.notices().collect();
+    let [notice] = &notices[..] else {
+        panic!("{notices:?}");
+    };
+    assert!(notice.contains("secret"), "{notice}");
+    assert_eq!(world.fetches.notices().count(), 0);
+}
+
+#[test]
+fn what_is_ours_is_forgotten_when_it_is_gone() {
+    let mut world = World::new();
+    for number in 0..1_000 {
+        let key = world.of(&number.to_string());
+        world.fetch(key, &number.to_string(), Some(300));
+    }
+    // Two are kept, and so many dead ones at most.
+    assert!(
+        world.fetches.ours.len() <= FEW + 1,
+        "{}",
+        world.fetches.ours.len()
+    );
+    for number in [998, 999] {
+        let digest = world.digester.of(number.to_string().as_bytes());
+        assert!(world.fetches.holds(&digest), "{number}");
+    }
+}

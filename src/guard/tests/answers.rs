@@ -173,3 +173,104 @@ fn an_answer_from_another_cluster_is_not_let_through() {
         assert_eq!(matches!(answer, Answer::Pass(_)), !ours, "{cluster:?}");
     }
 }
+
+/// The answer, and what of its record is a line of the log.
+fn said(step: Step) -> (LocalReply, Option<log::Level>) {
+    let Step::Reply(reply, audit) = step else {
+        panic!("{step:?}");
+    };
+    (reply, audit.log)
+}
+
+#[test]
+fn the_log_is_as_loud_as_somebody_has_to_act() {
+    const OURS: &[u8] = br#"{"error":"invalid_client"}"#;
+    let by_client = fetched("client_credentials");
+    for (audit_log, ours, theirs, allowed) in [
+        ("all", Some(log::Level::Error), Some(log::Level::Warn), true),
+        (
+            "refused",
+            Some(log::Level::Error),
+            Some(log::Level::Warn),
+            false,
+        ),
+        ("off", Some(log::Level::Error), None, false),
+    ] {
+        let top = format!(r#""audit_log": "{audit_log}""#);
+        for (status, body, level) in [(400, OURS, ours), (500, &b""[..], theirs)] {
+            let mut guard = configured("gateway", &by_client, &top);
+            let step = sent(&mut guard);
+            assert!(matches!(step, Step::Wait), "{step:?}");
+            let mut tasks = guard.tick(NOW);
+            let Some(Task::Ask(ask)) = tasks.pop() else {
+                panic!("nobody is asked");
+            };
+            guard.asked(&ask, CallId(4), NOW);
+            let reply = Reply::Whole {
+                status,
+                content_type: Some(b"application/json"),
+                retry_after: None,
+                body,
+            };
+            guard.answered(CallId(4), &reply, NOW);
+            let (_, step) = guard.settle(NOW).expect("it has been answered");
+            assert_eq!(said(step).1, level, "{audit_log} {status}");
+        }
+        let mut guard = configured("gateway", STATIC, &top);
+        let step = sent(&mut guard);
+        let Step::Forward(_, audit) = &step else {
+            panic!("{step:?}");
+        };
+        assert_eq!(audit.log, allowed.then_some(log::Level::Info));
+    }
+}
+
+#[test]
+fn a_refusal_says_what_to_do() {
+    let limits = r#""limits": {"in_flight": 1}"#;
+    let mut guard = configured("gateway", STATIC, limits);
+    let step = guard.request(OTHER, &head(), Some("files"), NOW);
+    assert!(matches!(step, Step::Ask(_)), "{step:?}");
+    let other = ("authorization", "Bearer kanarie-T-of-somebody-else");
+    for (field, status, name, value) in [
+        (other, 503, "retry-after", "2"),
+        ((":method", "TRACE"), 405, "allow", "GET, POST, DELETE"),
+        (("authorization", ""), 401, "none", ""),
+    ] {
+        let step = guard.request(STREAM, &head_with(&[field]), Some("files"), NOW);
+        let (reply, _) = said(step);
+        assert_eq!(reply.status, status);
+        let told = ["retry-after", "allow"];
+        let told: Vec<_> = reply
+            .headers
+            .iter()
+            .filter(|(name, _)| told.contains(&&**name))
+            .map(|(name, value)| (&**name, value.as_str()))
+            .collect();
+        let wanted: Vec<_> = [(name, value)]
+            .into_iter()
+            .filter(|one| !one.1.is_empty())
+            .collect();
+        assert_eq!(told, wanted, "{field:?}");
+        let body: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+        let description = body["error_description"].as_str().unwrap_or_default();
+        assert!(description.contains(' '), "{body}");
+    }
+}
+
+#[test]
+fn a_page_may_send_the_fields_that_it_asks_for_if_they_are_fields() {
+    let mut guard = guard("gateway", STATIC);
+    let asked = "X-A, , b c, \tmcp-param-é, Mcp-Param-X ,authorization,(x)";
+    let preflight = head_with(&[
+        (":method", "OPTIONS"),
+        ("origin", "https://app.example.com"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", asked),
+    ]);
+    let step = guard.request(STREAM, &preflight, Some("files"), NOW);
+    let (reply, _) = said(step);
+    let is_list = |(name, _): &&(_, String)| *name == "access-control-allow-headers";
+    let (_, list) = reply.headers.iter().find(is_list).expect("a list");
+    assert!(list.ends_with(", X-A, Mcp-Param-X"), "{list}");
+}

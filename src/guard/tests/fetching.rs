@@ -51,9 +51,10 @@ fn settled(guard: &mut Guard, ms: u64) -> Step {
 /// Another request, whose token is found good again if it has to be.
 fn again(guard: &mut Guard, ms: u64) -> Step {
     let step = guard.request(OTHER, &head(), Some("files"), after(ms));
-    match step {
-        Step::Ask(_) => answer(guard, step, ACTIVE, after(ms)).1,
-        step => step,
+    if matches!(step, Step::Ask(_)) {
+        answer(guard, step, ACTIVE, after(ms)).1
+    } else {
+        step
     }
 }
 

@@ -67,3 +67,91 @@ fn a_token_of_nobody_is_refused_and_our_own_credential_is_said_to_be_so() {
         assert!(guard.streams.is_empty());
     }
 }
+
+/// One server at one authorization server, with these members.
+fn one_server(client: &str, server: &str) -> Guard {
+    let text = format!(
+        r#"{{
+        "authorization_server": {{
+            "issuer": "https://auth.example.com",
+            "introspection": {{
+                "url": "https://auth.example.com/introspect", "cluster": "authorization-server",
+                "client_id": "gw", {client}
+            }}
+        }},
+        "servers": {{
+            "files": {{"resource": "https://gateway.example.com/mcp", {STATIC}, {server}}}
+        }}
+    }}"#
+    );
+    Guard::new(Config::parse(text.as_bytes(), &|_| None).unwrap_or_else(|e| panic!("{e}")))
+}
+
+#[test]
+fn of_two_secrets_the_other_is_tried_for_all_who_wait() {
+    let refusal = Reply::Whole {
+        status: 401,
+        content_type: None,
+        retry_after: None,
+        body: b"",
+    };
+    let two = r#""client_secret": ["kanarie-old", "kanarie-new"]"#;
+    for (first, second, status) in [
+        (&refusal, ACTIVE, None),
+        (&refusal, INACTIVE, Some(401)),
+        // It is not our secret that this is about.
+        (&Reply::Broken, ACTIVE, Some(503)),
+    ] {
+        let mut guard = one_server(two, r#""required_scopes": []"#);
+        let step = guard.request(STREAM, &head(), Some("files"), NOW);
+        let Step::Ask(ask) = step else {
+            panic!("{step:?}");
+        };
+        guard.asked(&ask, CallId(1), NOW);
+        guard.answered(CallId(1), first, NOW);
+        let step = match guard.settle(NOW) {
+            Some((_, step)) => step,
+            None => answer_now(&mut guard, Step::Wait, second),
+        };
+        match status {
+            None => drop(left(&step)),
+            Some(status) => assert_eq!(refused(&step).0, status),
+        }
+        let told = usize::from(status != Some(503));
+        assert_eq!(guard.tally().notices.len(), told, "{status:?}");
+    }
+    // Not a third time.
+    let mut guard = one_server(two, r#""required_scopes": []"#);
+    let step = guard.request(STREAM, &head(), Some("files"), NOW);
+    let Step::Ask(ask) = step else {
+        panic!("{step:?}");
+    };
+    guard.asked(&ask, CallId(1), NOW);
+    guard.answered(CallId(1), &refusal, NOW);
+    assert!(guard.settle(NOW).is_none());
+    let Some(Task::Ask(ask)) = guard.tick(NOW).pop() else {
+        panic!("nobody is asked");
+    };
+    guard.asked(&ask, CallId(2), NOW);
+    guard.answered(CallId(2), &refusal, NOW);
+    let (_, step) = guard.settle(NOW).expect("it is refused");
+    assert_eq!(refused(&step).0, 503);
+}
+
+#[test]
+fn a_certificate_is_asked_for_by_path_where_servers_share_a_cluster() {
+    let secret = r#""client_secret": "s""#;
+    let mut bound = one_server(secret, r#""certificate_bound_tokens": true"#);
+    assert!(bound.wants_certificate(&head(), Some("files")));
+    assert!(!bound.wants_certificate(&head(), None));
+    bound = one_server(secret, r#""certificate_bound_tokens": false"#);
+    assert!(!bound.wants_certificate(&head(), Some("files")));
+    let more = r#""certificate_bound_tokens": true},
+        "open": {"cluster": "files", "resource": "https://gateway.example.com/open",
+            "default_headers": {}"#;
+    let shared = one_server(secret, more);
+    for (path, wants) in [("/mcp", true), ("/open", false), ("/no", false)] {
+        let head = head_with(&[(":path", path)]);
+        assert_eq!(shared.wants_certificate(&head, Some("files")), wants);
+    }
+}

@@ -61,7 +61,13 @@ fn subscription() -> Vec<Field> {
 
 #[test]
 fn a_stream_ends_with_its_token_and_a_call_some_time_later() {
-    for (head, until) in [(subscription(), 600_000), (head(), 1_200_000)] {
+    let listen = |method| head_with(&[("mcp-method", method)]);
+    for (head, until) in [
+        (subscription(), 600_000),
+        (head(), 1_200_000),
+        (listen("subscriptions/listen"), 600_000),
+        (listen("subscriptions/listen2"), 1_200_000),
+    ] {
         let mut guard = guard("gateway", STATIC);
         left(&sent_with(&mut guard, &head));
         assert_eq!(guard.wake(), Wake::Later);
@@ -221,13 +227,14 @@ fn a_call_that_could_not_be_made_or_is_forgotten_ends_in_a_refusal() {
         for is_sent in [false, true] {
             let mut guard = guard("gateway", server);
             let step = guard.request(STREAM, &head(), Some("files"), NOW);
-            let ask = match step {
-                Step::Ask(ask) if server == STATIC => ask,
-                step => {
-                    assert!(matches!(answer_now(&mut guard, step, ACTIVE), Step::Wait));
-                    asked(&mut guard, 0)
-                }
+            let Step::Ask(mut ask) = step else {
+                panic!("{step:?}");
             };
+            if server != STATIC {
+                let step = answer_now(&mut guard, Step::Ask(ask), ACTIVE);
+                assert!(matches!(step, Step::Wait), "{step:?}");
+                ask = asked(&mut guard, 0);
+            }
             let ms = if is_sent {
                 guard.asked(&ask, CallId(5), NOW);
                 assert!(guard.settle(NOW).is_none());
@@ -281,4 +288,83 @@ fn an_older_answer_stands_in_for_an_outage_and_for_nothing_else() {
             assert_eq!(refused(&step).0, 503, "{ms} {reply:?}");
         }
     }
+}
+
+#[test]
+fn the_end_of_a_stream_is_a_line_of_the_log_unless_that_is_off() {
+    for (audit_log, level) in [
+        ("all", Some(log::Level::Info)),
+        ("refused", Some(log::Level::Info)),
+        ("off", None),
+    ] {
+        let top = format!(r#""audit_log": "{audit_log}""#);
+        let mut guard = configured("gateway", STATIC, &top);
+        left(&sent_with(&mut guard, &subscription()));
+        let Some(Task::Close(_, audit)) = guard.tick(after(600_000)).pop() else {
+            panic!("it goes on");
+        };
+        assert_eq!(audit.log, level, "{audit_log}");
+    }
+}
+
+#[test]
+fn so_many_streams_are_remembered_and_no_more() {
+    let full = |guard: &mut Guard| {
+        for id in 0..u32::try_from(MAX_STREAMS).expect("a number") {
+            guard.streams.insert(StreamId(id), Stream::Ignored);
+        }
+    };
+    let beyond = StreamId(u32::MAX);
+    for role in ["gateway", "injector"] {
+        let mut guard = guard(role, &fetched("client_credentials"));
+        full(&mut guard);
+        let at = |guard: &mut Guard| match role {
+            "injector" => guard.inject(beyond, &head(), Some("files"), MARK, Some(NOW)),
+            _ => guard.request(beyond, &head(), Some("files"), NOW),
+        };
+        let step = at(&mut guard);
+        assert_eq!(refused(&step).0, 503, "{role}");
+        guard.gone(StreamId(0));
+        let step = at(&mut guard);
+        assert!(matches!(step, Step::Wait | Step::Ask(_)), "{role} {step:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_is_counted() {
+    let cache = r#""cache": {"max_entries": 1}"#;
+    let mut guard = configured("gateway", STATIC, cache);
+    left(&sent(&mut guard));
+    let word = |guard: &mut Guard, word| {
+        let is_it = |count: &&Count| **count == Count::Cache(word);
+        guard.tally().counts.iter().filter(is_it).count()
+    };
+    assert_eq!(
+        (word(&mut guard, "insert"), word(&mut guard, "evict")),
+        (1, 0)
+    );
+    let other = head_with(&[("authorization", "Bearer kanarie-T-of-somebody-else")]);
+    let step = guard.request(OTHER, &other, Some("files"), NOW);
+    left(&answer(&mut guard, step, ACTIVE, NOW).1);
+    assert_eq!(
+        (word(&mut guard, "insert"), word(&mut guard, "evict")),
+        (2, 1)
+    );
+}
+
+#[test]
+fn the_record_says_from_where_an_answer_is_known() {
+    let mut guard = guard("gateway", STATIC);
+    let step = guard.request(STREAM, &head(), Some("files"), NOW);
+    let step = answer_now(&mut guard, step, INACTIVE);
+    let (_, json) = refused(&step);
+    assert!(json.contains(r#""cache":"miss""#), "{json}");
+    let step = guard.request(STREAM, &head(), Some("files"), NOW);
+    let (_, json) = refused(&step);
+    assert!(json.contains(r#""cache":"hit""#), "{json}");
+    let own = head_with(&[("authorization", "Bearer kanarie-credential")]);
+    let step = guard.request(STREAM, &own, Some("files"), NOW);
+    let (_, json) = refused(&step);
+    assert!(json.contains("own_credential"), "{json}");
+    assert!(!json.contains(r#""cache""#), "{json}");
 }

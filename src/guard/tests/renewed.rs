@@ -153,3 +153,18 @@ fn so_many_wait_and_no_more() {
         assert_eq!(refused(&step).0, 503);
     }
 }
+
+#[test]
+fn what_it_may_do_by_now_counts() {
+    let poor = String::from_utf8_lossy(ACTIVE).replace("base one", "base");
+    let mut guard = guard("gateway", RULES);
+    begun(&mut guard);
+    let step = guard.request(OTHER, &head(), Some("files"), after(LATE));
+    let (id, step) = answer(&mut guard, step, poor.as_bytes(), after(LATE));
+    assert!(matches!(step, Step::Wait), "{step:?}");
+    assert_eq!(id, OTHER);
+    let BodyStep::Reply(reply, _) = body_comes(&mut guard, LATE) else {
+        panic!("it goes on");
+    };
+    assert_eq!(reply.status, 403);
+}
