@@ -105,6 +105,7 @@ fn headers_have_to_say_what_the_body_says() {
         assert_eq!(status, 400);
         let wanted = format!(r#"{{"jsonrpc":"2.0",{said}"error":{{"code":-32020,"#);
         assert!(body.starts_with(&wanted), "{body}");
+        assert!(body.contains("headers say something else"), "{body}");
     }
 }
 
