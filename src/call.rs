@@ -65,6 +65,8 @@ pub(crate) struct Call {
     done: bool,
     /// The verdict on the token, where it is known before the body is.
     pub(crate) held: Option<Held>,
+    /// Whether the head has been held back for the body in vain.
+    pub(crate) in_vain: bool,
 }
 
 /// What has been found.
@@ -100,6 +102,7 @@ impl Call {
             denial: None,
             done: false,
             held: None,
+            in_vain: false,
         })
     }
 

@@ -17,7 +17,6 @@ use super::{ALLOWED, Guard, Refused, Step, Verdict};
 use crate::access::{Refusal, Verified};
 use crate::audit::{Context, Record};
 use crate::certificate::Thumbprint;
-use crate::config::Server;
 use crate::denial::Denial;
 use crate::passage::Plan;
 use crate::stream::{Open, Stream, StreamId};
@@ -56,17 +55,6 @@ impl Plan {
 }
 
 impl Guard {
-    fn judge_plan(
-        &self,
-        server: &Server,
-        plan: &Plan,
-        verdict: &Verdict,
-        now: Now,
-    ) -> Result<Result<Verified, Refusal>, Denial> {
-        let claims = &verdict.claims;
-        self.judge(server, &plan.digest, plan.certificate, claims, now)
-    }
-
     /// The token is found active, and the body is still to come.
     pub(super) fn hold_for_body(
         &mut self,
@@ -79,8 +67,13 @@ impl Guard {
         let Some(server) = config.servers.server(plan.server) else {
             return Err(Box::new(Refused::judged(Denial::Internal, plan, &verdict)));
         };
-        let goes_first = self.bodies == Bodies::AfterHead;
-        let denial = match self.judge_plan(server, &plan, &verdict, now) {
+        let goes_first = match self.bodies {
+            Bodies::AfterHead => true,
+            Bodies::Unknown => plan.call.as_ref().is_some_and(|call| call.in_vain),
+            Bodies::WithHead => false,
+        };
+        let claims = &verdict.claims;
+        let denial = match self.judge(server, &plan.digest, plan.certificate, claims, now) {
             Ok(Ok(verified)) if goes_first => {
                 return self.release(id, plan, verdict, verified, now);
             }
@@ -162,23 +155,18 @@ impl Guard {
         Ok(Step::Forward(forward, audit))
     }
 
-    /// Lets the head of a request go on that was held back in vain.
+    /// Lets the head of a request go on that was held back in vain, by what is
+    /// known of its token now; none where its body is to be had with the head, or
+    /// has come.
     pub(super) fn let_go(&mut self, id: StreamId, now: Now) -> Option<Step> {
-        if self.bodies == Bodies::WithHead {
+        if self.bodies == Bodies::WithHead || !self.is_held(id) {
             return None;
         }
-        let (plan, held) = self.unhold(id)?;
-        let verdict = held.verdict;
-        let config = Rc::clone(&self.config);
-        let server = config.servers.server(plan.server);
-        let judged = server.ok_or(Denial::Internal).and_then(|server| {
-            let judged = self.judge_plan(server, &plan, &verdict, now)?;
-            judged.map_err(Denial::Refused)
-        });
-        let step = match judged {
-            Ok(verified) => self.release(id, *plan, verdict, verified, now),
-            Err(denial) => Err(Box::new(Refused::judged(denial, *plan, &verdict))),
-        };
+        let (mut plan, held) = self.unhold(id)?;
+        if let Some(call) = &mut plan.call {
+            call.in_vain = true;
+        }
+        let step = self.renew(id, held.verdict, *plan, now);
         Some(step.unwrap_or_else(|refused| self.deny(&refused)))
     }
 
@@ -193,7 +181,7 @@ impl Guard {
     }
 
     /// Whether this request is held back until its body comes.
-    pub(super) fn is_held(&self, id: StreamId) -> bool {
+    fn is_held(&self, id: StreamId) -> bool {
         matches!(self.streams.get(&id), Some(Stream::Waiting(plan)) if plan.held().is_some())
     }
 
@@ -225,7 +213,7 @@ impl Guard {
             {
                 // Once.
                 held.since = u64::MAX;
-                self.ready.push_back(Ready::head(*id));
+                self.ready.push_back(Ready::Head(*id));
             }
         }
     }

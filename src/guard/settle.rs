@@ -13,25 +13,22 @@ use crate::stream::{Closing, Stream, StreamId};
 use crate::tally::Count;
 use crate::time::Now;
 
+/// A request that can be decided now.
+#[derive(Debug)]
+pub(super) enum Ready {
+    /// Its token has been asked about.
+    Answered(Answered),
+    /// Its head has been held back in vain.
+    Head(StreamId),
+}
+
 /// A request whose token has been asked about.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct Answered {
     stream: StreamId,
     result: Result<Rc<Claims>, Denial>,
     source: Source,
     introspection_ms: u64,
-}
-
-impl Ready {
-    /// A head that is to go on before its body.
-    pub(super) fn head(stream: StreamId) -> Self {
-        Self {
-            stream,
-            result: Err(Denial::Internal),
-            source: Source::Hit,
-            introspection_ms: 0,
-        }
-    }
 }
 
 impl Guard {
@@ -115,12 +112,12 @@ impl Guard {
         };
         let sources = core::iter::once(Source::Miss).chain(core::iter::repeat(Source::Wait));
         for (stream, own) in flight.waiting.iter().zip(sources) {
-            self.ready.push_back(Ready {
+            self.ready.push_back(Ready::Answered(Answered {
                 stream: *stream,
                 result: result.clone(),
                 source: source.unwrap_or(own),
                 introspection_ms,
-            });
+            }));
         }
     }
 
@@ -133,50 +130,49 @@ impl Guard {
     /// The next request that is ready, and what to do with it. Each is named
     /// once; one that has gone is passed over.
     pub fn settle(&mut self, now: Now) -> Option<(StreamId, Step)> {
-        loop {
-            let Some(ready) = self.ready.pop_front() else {
-                return self.settle_fetched(now);
+        while let Some(ready) = self.ready.pop_front() {
+            let (stream, step) = match ready {
+                Ready::Answered(answered) => (answered.stream, self.settle_one(answered, now)),
+                Ready::Head(stream) => (stream, self.let_go(stream, now)),
             };
-            if self.is_held(ready.stream) {
-                // Its token is settled: its head has been held back in vain.
-                match self.let_go(ready.stream, now) {
-                    Some(step) => return Some((ready.stream, step)),
-                    None => continue,
-                }
-            }
-            match self.streams.remove(&ready.stream) {
-                Some(Stream::Waiting(plan)) => {
-                    let stream = ready.stream;
-                    let step = match ready.result {
-                        Ok(claims) => {
-                            let verdict = Verdict {
-                                claims,
-                                source: ready.source,
-                                introspection_ms: Some(ready.introspection_ms),
-                                at: now.steady_ms,
-                            };
-                            self.admit(stream, verdict, || *plan, now)
-                        }
-                        Err(denial) => Err(Box::new(Refused {
-                            denial,
-                            server: Some(plan.server),
-                            origin: plan.origin,
-                            claims: None,
-                            digest: Some(plan.digest),
-                            context: plan.context,
-                            call: None,
-                            source: Some(ready.source),
-                            introspection_ms: Some(ready.introspection_ms),
-                        })),
-                    };
-                    return Some((stream, step.unwrap_or_else(|refused| self.deny(&refused))));
-                }
-                Some(other) => {
-                    self.streams.insert(ready.stream, other);
-                }
-                None => {}
+            if let Some(step) = step {
+                return Some((stream, step));
             }
         }
+        self.settle_fetched(now)
+    }
+
+    fn settle_one(&mut self, answered: Answered, now: Now) -> Option<Step> {
+        let plan = match self.streams.remove(&answered.stream)? {
+            Stream::Waiting(plan) => plan,
+            other @ (Stream::Ignored | Stream::Open(_) | Stream::Fetching(_)) => {
+                self.streams.insert(answered.stream, other);
+                return None;
+            }
+        };
+        let step = match answered.result {
+            Ok(claims) => {
+                let verdict = Verdict {
+                    claims,
+                    source: answered.source,
+                    introspection_ms: Some(answered.introspection_ms),
+                    at: now.steady_ms,
+                };
+                self.admit(answered.stream, verdict, || *plan, now)
+            }
+            Err(denial) => Err(Box::new(Refused {
+                denial,
+                server: Some(plan.server),
+                origin: plan.origin,
+                claims: None,
+                digest: Some(plan.digest),
+                context: plan.context,
+                call: None,
+                source: Some(answered.source),
+                introspection_ms: Some(answered.introspection_ms),
+            })),
+        };
+        Some(step.unwrap_or_else(|refused| self.deny(&refused)))
     }
 }
 

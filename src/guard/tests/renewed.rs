@@ -168,3 +168,61 @@ fn what_it_may_do_by_now_counts() {
     };
     assert_eq!(reply.status, 403);
 }
+
+/// It is held back in vain, it seems, and then its body is there first.
+#[test]
+fn a_body_that_comes_before_its_head_is_let_go_is_judged_as_any() {
+    let mut guard = guard("gateway", RULES);
+    waiting_for_its_body(&mut guard);
+    assert!(guard.tick(after(LATE)).is_empty());
+    let step = body_comes(&mut guard, LATE);
+    assert!(matches!(step, BodyStep::Wait), "{step:?}");
+    let settled = guard.settle(after(LATE));
+    assert!(settled.is_none(), "{settled:?}");
+    let (id, step) = answer(&mut guard, Step::Wait, ACTIVE, after(LATE));
+    assert_eq!(id, STREAM);
+    left(&step);
+}
+
+/// Milliseconds for which an answer is kept here: less than a head is held back.
+const SHORT: &str = r#""cache": {"ttl": "100ms"}"#;
+
+/// [`STREAM`] is held back in vain; what becomes of it.
+fn let_go(guard: &mut Guard) -> Step {
+    assert!(guard.tick(after(300)).is_empty());
+    let (id, step) = guard.settle(after(300)).expect("it is let go");
+    assert_eq!(id, STREAM);
+    step
+}
+
+#[test]
+fn a_head_that_is_let_go_is_judged_by_what_is_known_by_then() {
+    let mut guard = configured("gateway", RULES, SHORT);
+    waiting_for_its_body(&mut guard);
+    revoked(&mut guard, 150);
+    assert_eq!(refused(&let_go(&mut guard)).0, 401);
+}
+
+#[test]
+fn a_head_that_is_let_go_by_an_answer_that_was_kept_is_asked_about_again() {
+    for (said, goes_on) in [(ACTIVE, true), (INACTIVE, false)] {
+        let mut guard = configured("gateway", RULES, SHORT);
+        let step = guard.request(OTHER, &head(), Some("files"), NOW);
+        let (_, step) = answer(&mut guard, step, ACTIVE, NOW);
+        assert!(matches!(step, Step::Wait), "{step:?}");
+        guard.gone(OTHER);
+        let step = guard.request(STREAM, &head(), Some("files"), after(50));
+        assert!(matches!(step, Step::Wait), "{step:?}");
+        let step = let_go(&mut guard);
+        assert!(matches!(step, Step::Wait), "{step:?}");
+        let (id, step) = answer(&mut guard, step, said, after(300));
+        assert_eq!(id, STREAM);
+        if goes_on {
+            left(&step);
+            let step = guard.read(STREAM, &call("a1"), true, after(300));
+            assert!(matches!(step, BodyStep::Pass(_)), "{step:?}");
+        } else {
+            assert_eq!(refused(&step).0, 401);
+        }
+    }
+}
