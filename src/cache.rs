@@ -421,6 +421,7 @@ mod tests {
         assert_eq!(kept, Kept::default());
         assert_eq!(cache.active.entries.len(), 3);
     }
+
     /// RFC7662-4-cb, where the wall clock was set meanwhile.
     #[test]
     fn a_stale_answer_ends_with_exp_by_the_wall_clock_too() {
@@ -438,7 +439,7 @@ mod tests {
         assert!(stale(179_999) && !stale(180_000));
     }
 
-    /// What is kept by number, in two of three bytes each.
+    /// Full: three of two bytes each, by number.
     fn shelf() -> Shelf<u32, ()> {
         let mut shelf = Shelf::new(3, 6);
         for key in [1, 2, 3] {

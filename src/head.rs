@@ -354,6 +354,7 @@ mod tests {
             prop_assert!(Head::read(&path_of(&path)).has_query_token());
         }
     }
+
     #[test]
     fn a_method_is_read_as_it_is_written() {
         for (text, method) in [

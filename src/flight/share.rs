@@ -199,6 +199,7 @@ mod tests {
         assert_eq!(bounds(16).share(4), 1);
         assert_eq!(bounds(3).share(256), 85);
     }
+
     #[test]
     fn the_whole_is_the_bound_for_all_of_them() {
         let mut flights = Flights::default();

@@ -129,6 +129,22 @@ fn call(name: &str) -> Vec<u8> {
         .into()
 }
 
+/// A whole answer.
+fn whole(status: u16, body: &[u8]) -> Reply<'_> {
+    Reply::Whole {
+        status,
+        content_type: Some(b"application/json"),
+        retry_after: None,
+        body,
+    }
+}
+
+/// The call is made, and replied to so.
+fn replied(guard: &mut Guard, ask: &Ask, reply: &Reply<'_>, now: Now) {
+    guard.asked(ask, CallId(1), now);
+    guard.answered(CallId(1), reply, now);
+}
+
 /// The one call that is to be made next, by a tick or by this step, is answered
 /// so. What becomes of its request.
 fn answer(guard: &mut Guard, step: Step, body: &[u8], now: Now) -> (StreamId, Step) {
@@ -141,14 +157,7 @@ fn answer(guard: &mut Guard, step: Step, body: &[u8], now: Now) -> (StreamId, St
         panic!("nobody is asked");
     };
     assert!(tasks.is_empty(), "{tasks:?}");
-    guard.asked(&ask, CallId(1), now);
-    let reply = Reply::Whole {
-        status: 200,
-        content_type: Some(b"application/json"),
-        retry_after: None,
-        body,
-    };
-    guard.answered(CallId(1), &reply, now);
+    replied(guard, &ask, &whole(200, body), now);
     guard.settle(now).expect("it has been answered")
 }
 

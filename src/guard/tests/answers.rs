@@ -205,14 +205,7 @@ fn the_log_is_as_loud_as_somebody_has_to_act() {
             let Some(Task::Ask(ask)) = tasks.pop() else {
                 panic!("nobody is asked");
             };
-            guard.asked(&ask, CallId(4), NOW);
-            let reply = Reply::Whole {
-                status,
-                content_type: Some(b"application/json"),
-                retry_after: None,
-                body,
-            };
-            guard.answered(CallId(4), &reply, NOW);
+            replied(&mut guard, &ask, &whole(status, body), NOW);
             let (_, step) = guard.settle(NOW).expect("it has been answered");
             assert_eq!(said(step).1, level, "{audit_log} {status}");
         }

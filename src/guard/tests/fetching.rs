@@ -29,16 +29,9 @@ fn next(guard: &mut Guard, ms: u64) -> Option<Ask> {
     }
 }
 
-/// It is made, and answered so.
-fn given(guard: &mut Guard, ask: &Ask, body: &[u8], ms: u64) {
-    guard.asked(ask, CallId(3), after(ms));
-    let reply = Reply::Whole {
-        status: 200,
-        content_type: Some(b"application/json"),
-        retry_after: None,
-        body,
-    };
-    guard.answered(CallId(3), &reply, after(ms));
+/// It is made, and this is given.
+fn given(guard: &mut Guard, ask: &Ask, body: &[u8]) {
+    replied(guard, ask, &whole(200, body), NOW);
 }
 
 /// What becomes of [`STREAM`] then.
@@ -46,6 +39,13 @@ fn settled(guard: &mut Guard, ms: u64) -> Step {
     let (id, step) = guard.settle(after(ms)).expect("it is there");
     assert_eq!(id, STREAM);
     step
+}
+
+/// A request that has gone with its credential.
+fn gone_with(guard: &mut Guard) {
+    let ask = waiting(guard);
+    given(guard, &ask, FETCHED);
+    left(&settled(guard, 0));
 }
 
 /// Another request, whose token is found good again if it has to be.
@@ -73,7 +73,7 @@ fn trailers_of_one_that_waits_are_looked_at_as_well() {
             panic!("{name} goes on");
         };
         assert_eq!(names, held);
-        given(&mut guard, &ask, FETCHED, 0);
+        given(&mut guard, &ask, FETCHED);
         let step = settled(&mut guard, 0);
         if leaks {
             let (_, json) = refused(&step);
@@ -87,9 +87,7 @@ fn trailers_of_one_that_waits_are_looked_at_as_well() {
 #[test]
 fn the_callers_own_is_fetched_again_while_it_still_does() {
     let mut guard = guard("gateway", &fetched("token_exchange"));
-    let ask = waiting(&mut guard);
-    given(&mut guard, &ask, FETCHED, 0);
-    left(&settled(&mut guard, 0));
+    gone_with(&mut guard);
     left(&again(&mut guard, 269_999));
     assert!(next(&mut guard, 269_999).is_none(), "too soon");
     left(&again(&mut guard, 275_000));
@@ -106,9 +104,7 @@ fn the_callers_own_is_fetched_again_while_it_still_does() {
 fn one_that_is_still_good_is_not_fetched_again_without_room() {
     let exchange = fetched("token_exchange");
     let mut guard = configured("gateway", &exchange, r#""limits": {"in_flight": 1}"#);
-    let ask = waiting(&mut guard);
-    given(&mut guard, &ask, FETCHED, 0);
-    left(&settled(&mut guard, 0));
+    gone_with(&mut guard);
     left(&again(&mut guard, 269_999));
     let other = head_with(&[("authorization", "Bearer kanarie-T-of-somebody-else")]);
     let step = guard.request(StreamId(99), &other, Some("files"), after(275_000));
@@ -123,9 +119,7 @@ fn one_that_is_still_good_is_not_fetched_again_without_room() {
 #[test]
 fn the_guards_own_is_fetched_again_by_the_tick_alone() {
     let mut guard = guard("gateway", &fetched("client_credentials"));
-    let ask = waiting(&mut guard);
-    given(&mut guard, &ask, FETCHED, 0);
-    left(&settled(&mut guard, 0));
+    gone_with(&mut guard);
     left(&again(&mut guard, 275_000));
     assert_eq!(guard.wake(), Wake::Later);
     assert!(next(&mut guard, 275_000).is_some());
@@ -139,7 +133,7 @@ fn nobody_waits_for_a_call_that_may_not_be_made() {
     let Step::Ask(ask) = step else {
         panic!("{step:?}");
     };
-    given(&mut guard, &ask, ACTIVE, 0);
+    given(&mut guard, &ask, ACTIVE);
     // Another one is before it.
     let other = head_with(&[("authorization", "Bearer kanarie-T-of-somebody-else")]);
     let step = guard.request(OTHER, &other, Some("files"), NOW);
@@ -154,7 +148,7 @@ fn an_echo_of_the_clients_token_is_counted_as_a_leak_and_nothing_else_is() {
     for (body, leaks) in [(echo.as_bytes(), 1), (b"{}", 0), (FETCHED, 0)] {
         let mut guard = guard("gateway", &fetched("token_exchange"));
         let ask = waiting(&mut guard);
-        given(&mut guard, &ask, body, 0);
+        given(&mut guard, &ask, body);
         let counts = &guard.tally().counts;
         let is_leak = |count: &&Count| matches!(count, Count::Leak(_));
         assert_eq!(counts.iter().filter(is_leak).count(), leaks);
@@ -165,7 +159,7 @@ fn an_echo_of_the_clients_token_is_counted_as_a_leak_and_nothing_else_is() {
 fn one_that_has_run_out_meanwhile_is_not_used() {
     let mut guard = guard("gateway", &fetched("client_credentials"));
     let ask = waiting(&mut guard);
-    given(&mut guard, &ask, FETCHED, 0);
+    given(&mut guard, &ask, FETCHED);
     let step = settled(&mut guard, 300_000);
     let (status, json) = refused(&step);
     assert!(
@@ -185,7 +179,7 @@ fn a_body_that_comes_meanwhile_is_held_to_the_rules() {
         let step = guard.read(STREAM, &call(name), true, NOW);
         assert!(matches!(step, BodyStep::Wait), "{step:?}");
         assert_eq!(guard.reads(STREAM), None, "it is whole");
-        given(&mut guard, &ask, FETCHED, 0);
+        given(&mut guard, &ask, FETCHED);
         let step = settled(&mut guard, 0);
         if allowed {
             left(&step);

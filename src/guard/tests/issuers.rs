@@ -2,8 +2,7 @@
 
 use super::*;
 
-/// One for tokens that begin so, one for all others; the second server is the
-/// first one's alone.
+/// One for tokens that begin so, one for all others.
 fn several() -> Guard {
     let one = |issuer: &str, more: &str| {
         format!(
@@ -38,11 +37,7 @@ fn the_record_says_who_was_asked() {
     for (token, name) in [("corp-1", "corp"), ("another", "partner")] {
         let mut guard = several();
         let step = guard.request(STREAM, &head_of(token), Some("files"), NOW);
-        let Step::Ask(ask) = step else {
-            panic!("{step:?}");
-        };
-        assert_eq!(ask.callout.cluster, "authorization-server");
-        let step = answer_now(&mut guard, Step::Ask(ask), INACTIVE);
+        let step = answer_now(&mut guard, step, INACTIVE);
         let (status, json) = refused(&step);
         let wanted = format!(r#""authorization_server":"{name}""#);
         assert!(status == 401 && json.contains(&wanted), "{json}");
@@ -89,12 +84,7 @@ fn one_server(client: &str, server: &str) -> Guard {
 
 #[test]
 fn of_two_secrets_the_other_is_tried_for_all_who_wait() {
-    let refusal = Reply::Whole {
-        status: 401,
-        content_type: None,
-        retry_after: None,
-        body: b"",
-    };
+    let refusal = whole(401, b"");
     let two = r#""client_secret": ["kanarie-old", "kanarie-new"]"#;
     for (first, second, status) in [
         (&refusal, ACTIVE, None),
@@ -107,8 +97,7 @@ fn of_two_secrets_the_other_is_tried_for_all_who_wait() {
         let Step::Ask(ask) = step else {
             panic!("{step:?}");
         };
-        guard.asked(&ask, CallId(1), NOW);
-        guard.answered(CallId(1), first, NOW);
+        replied(&mut guard, &ask, first, NOW);
         let step = match guard.settle(NOW) {
             Some((_, step)) => step,
             None => answer_now(&mut guard, Step::Wait, second),
@@ -126,14 +115,12 @@ fn of_two_secrets_the_other_is_tried_for_all_who_wait() {
     let Step::Ask(ask) = step else {
         panic!("{step:?}");
     };
-    guard.asked(&ask, CallId(1), NOW);
-    guard.answered(CallId(1), &refusal, NOW);
+    replied(&mut guard, &ask, &refusal, NOW);
     assert!(guard.settle(NOW).is_none());
     let Some(Task::Ask(ask)) = guard.tick(NOW).pop() else {
         panic!("nobody is asked");
     };
-    guard.asked(&ask, CallId(2), NOW);
-    guard.answered(CallId(2), &refusal, NOW);
+    replied(&mut guard, &ask, &refusal, NOW);
     let (_, step) = guard.settle(NOW).expect("it is refused");
     assert_eq!(refused(&step).0, 503);
 }

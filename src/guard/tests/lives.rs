@@ -36,18 +36,6 @@ fn asked(guard: &mut Guard, ms: u64) -> Ask {
     asks.remove(0)
 }
 
-/// It is made, and answered so.
-fn replied(guard: &mut Guard, ask: &Ask, body: &[u8], ms: u64) {
-    guard.asked(ask, CallId(5), after(ms));
-    let reply = Reply::Whole {
-        status: 200,
-        content_type: Some(b"application/json"),
-        retry_after: None,
-        body,
-    };
-    guard.answered(CallId(5), &reply, after(ms));
-}
-
 /// A gateway that asks about the tokens of live streams again.
 fn watchful(more: &str) -> Guard {
     let top = format!(r#""cache": {{"ttl": "1s", "recheck_streams": "10s"}}{more}"#);
@@ -83,14 +71,11 @@ fn a_stream_ends_with_its_token_and_a_call_some_time_later() {
 
 #[test]
 fn so_many_streams_are_ended_at_once_and_the_rest_soon() {
-    const MORE: u32 = 6;
     let mut guard = guard("gateway", STATIC);
-    let all = u32::try_from(TASKS).expect("a few") + MORE;
     let get = subscription();
-    let step = guard.request(StreamId(1_000), &get, Some("files"), NOW);
-    left(&answer(&mut guard, step, ACTIVE, NOW).1);
-    for id in 1..all {
-        left(&guard.request(StreamId(1_000 + id), &get, Some("files"), NOW));
+    left(&sent_with(&mut guard, &get));
+    for id in (1_000..).take(TASKS + 5) {
+        left(&guard.request(StreamId(id), &get, Some("files"), NOW));
     }
     assert_eq!(ended(&mut guard, 600_000).len(), TASKS);
     assert_eq!(guard.wake(), Wake::Soon);
@@ -108,11 +93,11 @@ fn one_that_is_refused_when_it_is_asked_about_again_is_ended() {
     let ask = asked(&mut guard, 10_000);
     guard.asked(&ask, CallId(5), after(10_000));
     assert_eq!(ended(&mut guard, 10_001), []);
-    replied(&mut guard, &ask, ACTIVE, 10_001);
+    replied(&mut guard, &ask, &whole(200, ACTIVE), after(10_001));
     assert!(guard.settle(after(10_001)).is_none());
     assert_eq!(ended(&mut guard, 19_999), []);
     let ask = asked(&mut guard, 20_000);
-    replied(&mut guard, &ask, INACTIVE, 20_000);
+    replied(&mut guard, &ask, &whole(200, INACTIVE), after(20_000));
     assert!(guard.settle(after(20_000)).is_none());
     assert_eq!(guard.wake(), Wake::Soon);
     assert_eq!(ended(&mut guard, 20_000), [(STREAM, "stream_revoked")]);
@@ -124,7 +109,7 @@ fn one_call_is_made_about_all_streams_with_one_token() {
     left(&sent(&mut guard));
     left(&guard.request(OTHER, &head(), Some("files"), NOW));
     let ask = asked(&mut guard, 10_000);
-    replied(&mut guard, &ask, INACTIVE, 10_000);
+    replied(&mut guard, &ask, &whole(200, INACTIVE), after(10_000));
     let mut closed = ended(&mut guard, 10_000);
     closed.sort_unstable();
     let wanted = [STREAM, OTHER].map(|id| (id, "stream_revoked"));
@@ -141,7 +126,7 @@ fn nobody_is_asked_again_while_there_is_no_room() {
         panic!("{step:?}");
     };
     assert_eq!(ended(&mut guard, 10_000), []);
-    replied(&mut guard, &ask, ACTIVE, 10_001);
+    replied(&mut guard, &ask, &whole(200, ACTIVE), after(10_001));
     let (id, step) = guard.settle(after(10_001)).expect("it goes on");
     assert_eq!(id, OTHER);
     left(&step);
@@ -208,7 +193,7 @@ fn the_guard_is_woken_for_credentials_as_well() {
     let ask = asked(&mut guard, 0);
     guard.asked(&ask, CallId(5), NOW);
     assert_eq!(guard.wake(), Wake::Later);
-    replied(&mut guard, &ask, FETCHED, 0);
+    replied(&mut guard, &ask, &whole(200, FETCHED), after(0));
     assert_eq!(guard.wake(), Wake::Soon);
     let (_, step) = guard.settle(NOW).expect("it is there");
     left(&step);
@@ -254,21 +239,11 @@ fn a_call_that_could_not_be_made_or_is_forgotten_ends_in_a_refusal() {
 
 #[test]
 fn an_older_answer_stands_in_for_an_outage_and_for_nothing_else() {
-    const GARBAGE: &[u8] = b"{";
     // Half a minute before the token expires, and after.
     for (ms, reply, stands_in) in [
         (570_000, Reply::Broken, true),
         (570_000, Reply::TooLarge, false),
-        (
-            570_000,
-            Reply::Whole {
-                status: 200,
-                content_type: Some(b"application/json"),
-                retry_after: None,
-                body: GARBAGE,
-            },
-            false,
-        ),
+        (570_000, whole(200, b"{"), false),
         (600_000, Reply::Broken, false),
     ] {
         let top = r#""cache": {"stale_if_error": "15m"}"#;
