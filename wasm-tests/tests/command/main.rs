@@ -7,6 +7,7 @@ mod files;
 mod import;
 mod mistakes;
 mod run;
+mod sample;
 
 use std::fs;
 use std::path::PathBuf;

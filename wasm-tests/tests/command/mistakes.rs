@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::dangers::Sample;
 use crate::run::{SECRET, check, check_with, file, run};
+use crate::sample::Sample;
 
 /// A good plugin configuration alone.
 fn plugin() -> Value {
