@@ -48,7 +48,7 @@
 //! Nothing of a request goes on while it is undecided: the callbacks for head,
 //! body and trailers all pause, whatever Envoy's
 //! `allow_on_headers_stop_iteration` says. One exception is the head of a request
-//! to a server with rules where that option is not set (`guard::calls`): Envoy
+//! to a server with rules where that option is not set (`guard::heads`): Envoy
 //! then gives out no body before it, so it goes on when the token has been found
 //! good, and the body is held back alone.
 //!
